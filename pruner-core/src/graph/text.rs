@@ -59,7 +59,7 @@ fn keyword(origin: Origin) -> Option<&'static str> {
 }
 
 /// Whether `text` can stand as a name without quotes: identifiers joined by `::`.
-fn is_plain_name(text: &str) -> bool {
+pub(super) fn is_plain_name(text: &str) -> bool {
     text.split("::").all(|part| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -67,7 +67,7 @@ fn is_plain_name(text: &str) -> bool {
 }
 
 /// Whether `text` can stand as an overload without quotes.
-fn is_plain_overload(text: &str) -> bool {
+pub(super) fn is_plain_overload(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
