@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-use crate::deps::{Analysis, Group, operands};
-use crate::ids::{GroupId, NodeId, ValueId};
-use crate::ops::Term;
+use crate::deps::{Analysis, Group};
+use crate::ids::{AxisId, GroupId, NodeId, ValueId};
+use crate::ops::{NodeView, Term};
 
 /// One step from a dimension of a value to another: a factor of a node's rule that both are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Analysis {
     }
 
     /// For every factor of every node that stands for the variable: the places that it joins.
-    fn links(&self, axis: crate::ids::AxisId) -> Vec<(NodeId, String, Vec<(ValueId, usize)>)> {
+    fn links(&self, axis: AxisId) -> Vec<(NodeId, String, Vec<(ValueId, usize)>)> {
         let mut links = Vec::new();
         for (id, node) in self.graph().nodes() {
             let Some(axes) = self.node_axes(id) else { continue };
@@ -75,8 +75,9 @@ impl Analysis {
                 if !axes.factors[index].contains(axis) {
                     continue;
                 }
-                let operands = operands(node);
-                let read = operands.iter().zip(&axes.rule.operands).filter_map(|(v, t)| Some(((*v)?, t.as_ref()?)));
+                let view = NodeView::new(self.graph(), id);
+                let slots = view.slots().iter().zip(&axes.rule.operands);
+                let read = slots.filter_map(|(slot, terms)| Some((slot.value?, terms.as_ref()?)));
                 let made = node.results.iter().copied().zip(&axes.rule.results);
                 let mut places = Vec::new();
                 for (value, terms) in read.chain(made) {

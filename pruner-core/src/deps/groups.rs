@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::deps::expr::Expr;
 use crate::deps::group::{Group, Layout, Member, Pin, Side};
 use crate::deps::kept::Kept;
-use crate::deps::{Analysis, operands};
+use crate::deps::Analysis;
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
-use crate::ops::Term;
+use crate::ops::{NodeView, Term};
 
 /// A group that the analysis found.
 #[derive(Clone, Debug)]
@@ -100,7 +100,12 @@ pub(super) fn collect(analysis: &mut Analysis) -> Vec<AxisGroup> {
     let trained = |places: &[(ValueId, usize)]| {
         places.iter().any(|&(value, _)| analysis.graph().value(value).origin == Origin::Parameter)
     };
-    found.retain(|axis| trained(&places[axis]));
+    // A kernel's or a vocabulary's axis is pinned where it is read and goes nowhere: it is no channel of anything.
+    let internal = |axis: AxisId, places: &[(ValueId, usize)]| match (&analysis.axes[axis.index()].pin, places) {
+        (Some(Pin::Operation { node, .. }), [(value, _)]) => readers[value].0 == *node,
+        _ => false,
+    };
+    found.retain(|axis| trained(&places[axis]) && !internal(*axis, &places[axis]));
     found
         .iter()
         .enumerate()
@@ -162,10 +167,11 @@ fn restrict(layout: &Layout, positions: &[u32], left: &[u32]) -> Layout {
 
 fn readers(analysis: &Analysis) -> BTreeMap<ValueId, Reader> {
     let mut readers = BTreeMap::new();
-    for (id, node) in analysis.graph().nodes() {
-        for (slot, value) in operands(node).into_iter().enumerate() {
-            if let Some(value) = value.filter(|&value| analysis.graph().value(value).origin.is_stored()) {
-                readers.entry(value).or_insert((id, slot));
+    let graph = analysis.graph();
+    for (id, _) in graph.nodes() {
+        for (index, slot) in NodeView::new(graph, id).slots().iter().enumerate() {
+            if let Some(value) = slot.value.filter(|&value| graph.value(value).origin.is_stored()) {
+                readers.entry(value).or_insert((id, index));
             }
         }
     }
@@ -174,13 +180,7 @@ fn readers(analysis: &Analysis) -> BTreeMap<ValueId, Reader> {
 
 fn member(analysis: &Analysis, (node, slot): Reader, value: ValueId, dim: usize, axis: AxisId) -> Member {
     let graph = analysis.graph();
-    let argument = graph
-        .node(node)
-        .arguments
-        .iter()
-        .find(|(_, argument)| argument.values().any(|read| read == value))
-        .map(|(name, _)| name.clone())
-        .expect("a reader reads the value");
+    let argument = NodeView::new(graph, node).slots()[slot].argument.to_owned();
     let stored = graph.value(value);
     Member {
         value,

@@ -27,10 +27,11 @@ pub use expr::Expr;
 pub use group::{Group, Layout, Member, Pin, Side};
 pub use groups::AxisGroup;
 pub use kept::Kept;
+pub use rewrite::BurntIn;
 
 use crate::graph::{Graph, Origin};
 use crate::ids::{AxisId, NodeId, ValueId};
-use crate::ops::{self, Mark, Rule, RuleError, Term};
+use crate::ops::{self, Mark, NodeView, Rule, RuleError, Term};
 
 /// Why a graph cannot be analysed.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +124,10 @@ impl Analysis {
         &self.dims[value.index()]
     }
 
+    fn axis_size(&self, axis: AxisId) -> usize {
+        self.axes[axis.index()].size
+    }
+
     pub(crate) fn node_axes(&self, node: NodeId) -> Option<&NodeAxes> {
         self.nodes[node.index()].as_ref()
     }
@@ -193,8 +198,9 @@ impl<'a> Walk<'a> {
         let size = |source| AnalysisError::Size { node: graph.describe(id), source };
         let mut factors: Vec<Option<Expr>> = vec![None; rule.factors.len()];
         let mut composite = Vec::new();
-        let operands = rule.operands.iter().zip(operands(node));
-        for (terms, value) in operands.filter_map(|(terms, value)| Some((terms.as_ref()?, value?))) {
+        let view = NodeView::new(graph, id);
+        let operands = rule.operands.iter().zip(view.slots());
+        for (terms, value) in operands.filter_map(|(terms, slot)| Some((terms.as_ref()?, slot.value?))) {
             for (term, dim) in terms.iter().zip(&self.dims[value.index()]) {
                 match term {
                     Term::Factor(index) => match &factors[*index] {
@@ -292,17 +298,5 @@ impl<'a> Walk<'a> {
         };
         analysis.groups = groups::collect(&mut analysis);
         analysis
-    }
-}
-
-/// The tensor arguments of a node as its rule counts them: `None` where a tensor could be and is not.
-pub(crate) fn operands(node: &crate::graph::Node) -> Vec<Option<ValueId>> {
-    ops::operands(node)
-}
-
-impl Analysis {
-    /// The group of an axis variable, if it is one.
-    fn axis_size(&self, axis: AxisId) -> usize {
-        self.axes[axis.index()].size
     }
 }
