@@ -9,3 +9,12 @@ pub mod graph;
 pub mod ops;
 
 pub mod deps;
+
+#[cfg(feature = "torch")]
+pub mod aten;
+
+#[cfg(feature = "torch")]
+pub mod exec;
+
+#[cfg(feature = "torch")]
+pub mod trace;
