@@ -9,3 +9,10 @@ pub mod graph;
 pub mod ops;
 
 pub mod deps;
+
+pub mod scheduler;
+
+pub mod registry;
+
+#[cfg(feature = "torch")]
+pub mod importance;
