@@ -1,6 +1,7 @@
 //! Graphs of ATen operations, axis unification, plans, and their application to `tch` networks.
 //!
-//! Modules stand in one order, and each uses only those before it.
+//! Modules stand in one order, and each uses only those before it; those after `registry` need libtorch and the feature
+//! `torch`.
 
 pub mod ids;
 
@@ -9,6 +10,13 @@ pub mod graph;
 pub mod ops;
 
 pub mod deps;
+
+pub mod scheduler;
+
+pub mod registry;
+
+#[cfg(feature = "torch")]
+pub mod importance;
 
 #[cfg(feature = "torch")]
 pub mod aten;
