@@ -1,0 +1,38 @@
+//! Values for every variable of a network, so that no test passes because a tensor is zero, one or symmetric.
+
+use tch::nn;
+
+use crate::rng::Rng;
+
+/// Sets every floating-point variable to random values of a scale that keeps signals alive: weights as for a layer of
+/// that fan-in, scales and variances around 1, biases and means around 0.
+///
+/// A variable's values depend on `seed`, its name and its shape alone.
+pub fn randomize(vs: &nn::VarStore, seed: u64) {
+    for (name, mut variable) in vs.variables() {
+        if !variable.is_floating_point() {
+            continue;
+        }
+        let shape = variable.size();
+        let (low, high) = range(&name, &shape);
+        let values = Rng::named(seed, &name).tensor(&shape, low, high);
+        tch::no_grad(|| variable.copy_(&values));
+    }
+}
+
+fn range(name: &str, shape: &[i64]) -> (f32, f32) {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let fan_in: i64 = shape.iter().skip(1).product();
+    match last {
+        "running_var" => (0.5, 1.5),
+        "weight" if shape.len() == 1 => (0.5, 1.5),
+        _ if shape.len() < 2 => (-0.3, 0.3),
+        _ if last.contains("weight") && !name.contains("embed") => {
+            // Uniform numbers in ±√3·σ have the deviation σ = 1.2 / √fan-in, between what linear layers and ReLU ask for.
+            let bound = 1.2 * (3.0 / fan_in as f32).sqrt();
+            (-bound, bound)
+        }
+        // Embeddings, class tokens, positions and bias tables: of the size of an activation.
+        _ => (-1.0, 1.0),
+    }
+}
