@@ -90,7 +90,7 @@ fn apply_with(
             changes.push(slices.change(value, &stored.name, variable, follow)?);
         }
     }
-    let program = module.compile(analysis.rewrite(after))?;
+    let prepared = module.prepare(analysis.rewrite(after))?;
 
     let mut done: Vec<(&Change, Tensor, Tensor)> = Vec::new();
     for change in changes.iter().filter(|change| analysis.graph().value(change.value).origin != Origin::Constant) {
@@ -109,10 +109,10 @@ fn apply_with(
             *slot = state;
         }
         if analysis.graph().value(change.value).origin == Origin::Constant {
-            module.set_constant(change.value, change.data);
+            module.set_constant(change.value, change.data).expect("the value is a constant of the graph");
         }
     }
-    module.install(program);
+    module.install(prepared);
     Ok(())
 }
 

@@ -4,6 +4,8 @@
 //! that is exact the two agree to rounding; where a cut changes a statistic they need not, and the difference says by
 //! how much.
 
+use std::collections::BTreeMap;
+
 use tch::Tensor;
 
 use crate::apply::{ApplyError, Slices};
@@ -33,25 +35,24 @@ pub fn masked_equals_sliced(
     kept: &Kept,
     inputs: &[Tensor],
 ) -> Result<Difference, ApplyError> {
-    let mut masked = Vec::new();
-    let mut sliced = Vec::new();
+    let (mut masked, mut sliced) = (BTreeMap::new(), BTreeMap::new());
     for (value, stored) in analysis.graph().stored() {
         let tensor =
             module.tensor(value).ok_or_else(|| ApplyError::Missing { name: stored.name.clone() })?.detach();
         match Slices::new(analysis, &Kept::all(), kept, value) {
             None => {
-                masked.push((value, tensor.shallow_clone()));
-                sliced.push((value, tensor));
+                masked.insert(value, tensor.shallow_clone());
+                sliced.insert(value, tensor);
             }
             Some(slices) => {
-                sliced.push((value, slices.slice(&stored.name, &tensor)?));
+                sliced.insert(value, slices.slice(&stored.name, &tensor)?);
                 let whole = stored.origin != Origin::Parameter;
-                masked.push((value, if whole { tensor } else { slices.mask(&stored.name, &tensor)? }));
+                masked.insert(value, if whole { tensor } else { slices.mask(&stored.name, &tensor)? });
             }
         }
     }
-    let masked = GraphModule::new(analysis.graph().clone(), masked)?;
-    let sliced = GraphModule::new(analysis.rewrite(kept), sliced)?;
+    let masked = GraphModule::new(analysis.graph().clone(), masked, module.device())?;
+    let sliced = GraphModule::new(analysis.rewrite(kept), sliced, module.device())?;
     let run = |module: &GraphModule| tch::no_grad(|| module.forward(inputs, Mode::Eval));
     let (dense, masked, sliced) = (run(module)?, run(&masked)?, run(&sliced)?);
     let mut difference = Difference { max_abs: 0.0, relative: 0.0, finite: true, effect: 0.0 };

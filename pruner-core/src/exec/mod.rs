@@ -3,7 +3,7 @@
 mod module;
 mod program;
 
-pub use module::{GraphModule, Resize};
+pub use module::GraphModule;
 pub use program::Program;
 
 use crate::aten::AtenError;

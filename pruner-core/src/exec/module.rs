@@ -8,26 +8,18 @@ use std::sync::Arc;
 use tch::{Device, Tensor, nn};
 
 use super::{ExecError, Mode, Program};
+use crate::deps::{Analysis, Kept};
 use crate::graph::{Graph, Origin};
 use crate::ids::ValueId;
 
 /// Programs kept for input shapes other than those of the graph.
 const CACHED_PROGRAMS: usize = 4;
 
-/// How a graph changes when its inputs have other shapes.
-pub trait Resize: Send {
-    /// The graph for inputs of these shapes, `None` where it needs no change.
-    ///
-    /// # Contract
-    ///
-    /// Its values have the same ids, and those that are stored have the same tensors.
-    fn resize(&self, graph: &Graph, shapes: &[Vec<i64>]) -> Option<Graph>;
-}
-
-impl<F: Fn(&Graph, &[Vec<i64>]) -> Option<Graph> + Send> Resize for F {
-    fn resize(&self, graph: &Graph, shapes: &[Vec<i64>]) -> Option<Graph> {
-        self(graph, shapes)
-    }
+/// Another graph over the values of a network, ready to take the place of its own.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    graph: Graph,
+    program: Program,
 }
 
 /// A network as a graph and its tensors, which are shared with whoever made them.
@@ -39,7 +31,6 @@ pub struct GraphModule {
     device: Device,
     program: Arc<Program>,
     warnings: Vec<String>,
-    resize: Option<Box<dyn Resize>>,
     resized: RefCell<Vec<(Vec<Vec<i64>>, Arc<Program>)>>,
 }
 
@@ -49,7 +40,7 @@ impl GraphModule {
         let stored: Vec<_> = graph.values().map(|(id, _)| tensors.remove(&id)).collect();
         check_stored(&graph, &stored)?;
         let program = Arc::new(Program::compile(&graph, device)?);
-        Ok(Self { graph, stored, device, program, warnings: Vec::new(), resize: None, resized: RefCell::default() })
+        Ok(Self { graph, stored, device, program, warnings: Vec::new(), resized: RefCell::default() })
     }
 
     /// The graph.
@@ -67,7 +58,8 @@ impl GraphModule {
         &self.warnings
     }
 
-    /// Runs the network.
+    /// Runs the network. Inputs may have another batch size than the traced ones, and other sizes where no operation has
+    /// burnt the traced one in.
     pub fn forward(&self, inputs: &[Tensor], mode: Mode) -> Result<Vec<Tensor>, ExecError> {
         self.run(inputs, mode, None)
     }
@@ -117,21 +109,18 @@ impl GraphModule {
         }
     }
 
-    /// Replaces the graph by another over the same values. Nothing has changed where an error is returned.
-    pub fn replace_graph(&mut self, graph: Graph) -> Result<(), ExecError> {
+    /// Makes another graph over the same values ready to be [installed](Self::install).
+    pub(crate) fn prepare(&self, graph: Graph) -> Result<Prepared, ExecError> {
         check_stored(&graph, &self.stored)?;
-        let program = Arc::new(Program::compile(&graph, self.device)?);
-        self.stored.resize_with(graph.values().len(), || None);
-        self.graph = graph;
-        self.program = program;
-        self.resized.borrow_mut().clear();
-        Ok(())
+        let program = Program::compile(&graph, self.device)?;
+        Ok(Prepared { graph, program })
     }
 
-    /// Sets what is asked when inputs come in other shapes than those of the graph. Without it the graph is run as
-    /// it is, which fails or not by the sizes that it has burnt in.
-    pub fn set_resize(&mut self, resize: Option<Box<dyn Resize>>) {
-        self.resize = resize;
+    /// Puts a graph that was prepared for this network in the place of its own.
+    pub(crate) fn install(&mut self, prepared: Prepared) {
+        self.stored.resize_with(prepared.graph.values().len(), || None);
+        self.graph = prepared.graph;
+        self.program = Arc::new(prepared.program);
         self.resized.borrow_mut().clear();
     }
 
@@ -149,7 +138,6 @@ impl GraphModule {
     }
 
     fn program_for(&self, inputs: &[Tensor]) -> Result<Arc<Program>, ExecError> {
-        let Some(resize) = &self.resize else { return Ok(self.program.clone()) };
         let shapes: Vec<Vec<i64>> = inputs.iter().map(Tensor::size).collect();
         let expected = self.graph.inputs().iter().map(|&input| self.graph.shape(input));
         if shapes.iter().map(Vec::as_slice).eq(expected) {
@@ -162,7 +150,7 @@ impl GraphModule {
             resized.push(found);
             return Ok(program);
         }
-        let program = match resize.resize(&self.graph, &shapes) {
+        let program = match resize(&self.graph, &shapes) {
             Some(graph) => Arc::new(Program::compile(&graph, self.device)?),
             None => self.program.clone(),
         };
@@ -183,6 +171,25 @@ impl GraphModule {
         tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
         tensors
     }
+}
+
+/// The graph for inputs of other shapes, such as another batch; `None` where it cannot be told from the axes, and the
+/// graph must be tried as it is.
+fn resize(graph: &Graph, shapes: &[Vec<i64>]) -> Option<Graph> {
+    let analysis = Analysis::new(graph).ok()?;
+    let mut kept = Kept::all();
+    for (&input, shape) in graph.inputs().iter().zip(shapes) {
+        let traced = graph.shape(input);
+        if traced.len() != shape.len() {
+            return None;
+        }
+        for (dim, (&size, &traced)) in shape.iter().zip(traced).enumerate() {
+            if size != traced && !kept.resize_input(&analysis, input, dim, size as usize) {
+                return None;
+            }
+        }
+    }
+    Some(analysis.rewrite(&kept))
 }
 
 impl fmt::Debug for GraphModule {

@@ -1,0 +1,66 @@
+//! Masked equals sliced, on every network: a random half of every exact group goes at once, and the sliced network
+//! computes what the masked one does.
+
+use pruner_bench::models::{Spec, all, randomize};
+use pruner_bench::rng::Rng;
+use pruner_core::deps::{Analysis, Group, Kept};
+use pruner_core::equivalence::masked_equals_sliced;
+use pruner_core::exec::{GraphModule, Mode};
+use pruner_core::trace::trace;
+use tch::{Device, nn};
+
+/// The network of `spec` with random variables, traced.
+fn traced(spec: &Spec, width: i64) -> (nn::VarStore, GraphModule) {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let net = (spec.build)(&vs.root(), width);
+    randomize(&vs, 3);
+    let module = trace(&vs, &(spec.inputs)(), |inputs| net(inputs, false))
+        .unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+    (vs, module)
+}
+
+/// A random half of every group that may be cut and is exact, such that no tensor is left without positions.
+fn random_half(analysis: &Analysis, seed: u64) -> Kept {
+    let mut kept = Kept::all();
+    for group in analysis.groups().iter().filter(|group| group.pin().is_none() && group.inexact().is_none()) {
+        let mut rng = Rng::new(seed ^ (group.id().index() as u64) << 8);
+        let mut order: Vec<u32> = (0..group.size() as u32).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, rng.below(at as u64 + 1) as usize);
+        }
+        let mut cut = Vec::new();
+        for &coordinate in &order[..group.size() / 2] {
+            cut.push(coordinate);
+            let emptied = group.members().iter().any(|member| {
+                member.layout.coordinates().flatten().all(|coordinate| cut.contains(&coordinate))
+            });
+            if emptied {
+                cut.pop();
+            }
+        }
+        kept.remove(analysis, group.id(), &cut);
+    }
+    kept
+}
+
+fn check(spec: &Spec, width: i64) {
+    let (_vs, module) = traced(spec, width);
+    let analysis = Analysis::new(module.graph()).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+    assert!(analysis.unknown_ops().is_empty(), "{}: no rule for {:?}", spec.name, analysis.unknown_ops());
+    let kept = random_half(&analysis, 7);
+    let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
+    let difference = masked_equals_sliced(&module, &analysis, &kept, &(spec.inputs)())
+        .unwrap_or_else(|error| panic!("{}: {error}", spec.name));
+    println!("{:24} {difference:?} params {} -> {}", spec.name, before.params, after.params);
+    assert!(difference.finite, "{}: {difference:?}", spec.name);
+    assert!(difference.relative <= 1e-5, "{}: {difference:?}", spec.name);
+    assert!(difference.effect > 1e-2, "{}: the cut changed nothing, so the comparison says nothing", spec.name);
+    assert!(after.params < before.params, "{}: nothing was cut", spec.name);
+}
+
+#[test]
+fn every_network_sliced_computes_what_it_does_masked() {
+    for spec in all() {
+        check(&spec, spec.width);
+    }
+}
