@@ -26,3 +26,6 @@ pub mod exec;
 
 #[cfg(feature = "torch")]
 pub mod trace;
+
+#[cfg(feature = "torch")]
+pub mod optim;
