@@ -1,0 +1,275 @@
+//! A run of pruning: steps that plan, cut and report, between which the network is trained.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::apply::{ApplyError, apply};
+use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
+use crate::exec::GraphModule;
+use crate::graph::Dtype;
+use crate::ids::GroupId;
+use crate::importance::{self, Importance, ImportanceError, Weights};
+use crate::optim::Follow;
+use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, select, stop_reason};
+use crate::registry;
+use crate::report::{Seconds, StepContext, StepReport};
+use crate::scheduler::{self, Scheduler, SchedulerError};
+
+/// What a run prunes by, how far, and in how many steps.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The criterion that scores coordinates; the lowest go first.
+    #[serde(deserialize_with = "importance::deserialize_importance")]
+    pub importance: Box<dyn Importance>,
+    /// The part of the target that each step goes to.
+    #[serde(deserialize_with = "registry::deserialize_scheduler")]
+    pub scheduler: Box<dyn Scheduler>,
+    /// The steps of the run, at least 1. Default: 1.
+    #[serde(default = "one")]
+    pub steps: usize,
+    /// How much goes by the end, and what no step goes below. Default: half of every group.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The seed of criteria that draw numbers. Default: 0.
+    #[serde(default)]
+    pub seed: u64,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Settings {
+    /// One step by a criterion and a scheduler, to the default target.
+    pub fn new(importance: Box<dyn Importance>, scheduler: Box<dyn Scheduler>) -> Self {
+        Self { importance, scheduler, steps: one(), limits: Limits::default(), seed: 0 }
+    }
+
+    /// Sets [`steps`](Self::steps).
+    #[must_use]
+    pub fn with_steps(self, steps: usize) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// Sets [`limits`](Self::limits).
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Sets [`seed`](Self::seed).
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { seed, ..self }
+    }
+}
+
+/// Why a network cannot be pruned, or a step was not made. The network is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PruneError {
+    /// The run has no steps.
+    #[error("steps is 0; a run has at least 1")]
+    NoSteps,
+    /// The graph cannot be analysed.
+    #[error(transparent)]
+    Analysis(#[from] AnalysisError),
+    /// A variable that would be cut has elements that cannot be scored.
+    #[error("`{name}` has elements of type {dtype}; only floating-point parameters are pruned")]
+    Dtype {
+        /// The parameter.
+        name: String,
+        /// Its element type.
+        dtype: Dtype,
+    },
+    /// The limits make no sense.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// The scheduler breaks its contract.
+    #[error(transparent)]
+    Scheduler(#[from] SchedulerError),
+    /// A group cannot be scored.
+    #[error(transparent)]
+    Importance(#[from] ImportanceError),
+    /// No plan can be made of the scores.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// The cut was not made.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// Scores could not be read back from the device.
+    #[error("the scores could not be read: {0}")]
+    Scores(#[from] tch::TchError),
+}
+
+/// Prunes one network in steps.
+///
+/// # Contract
+///
+/// [`plan`](Pruner::plan) changes nothing: called twice it gives the same, on any machine. [`apply`](Pruner::apply) makes
+/// exactly the cuts of the plan, or returns an error and has changed nothing. A step never removes more than its part of the
+/// target, and none goes below the limits. A report says `pruned()` exactly where a tensor got smaller.
+pub trait Pruner {
+    /// The groups as they are now, pinned ones included.
+    fn groups(&self) -> Vec<&dyn Group>;
+
+    /// What the next step would cut, and why it leaves the rest. To prune by hand, edit the plan and set it with
+    /// [`Selection::with_plan`].
+    fn plan(&self, module: &GraphModule) -> Result<Selection, PruneError>;
+
+    /// Makes the cuts of a plan and counts the step. State that belongs to parameters, such as an optimiser's, follows.
+    fn apply(
+        &mut self,
+        module: &mut GraphModule,
+        follow: &mut dyn Follow,
+        selection: &Selection,
+    ) -> Result<StepReport, PruneError>;
+
+    /// Plans the next step and makes it.
+    fn step(&mut self, module: &mut GraphModule, follow: &mut dyn Follow) -> Result<StepReport, PruneError> {
+        let start = Instant::now();
+        let selection = self.plan(module)?;
+        let plan = start.elapsed().as_secs_f64();
+        let mut report = self.apply(module, follow, &selection)?;
+        report.seconds.plan = plan;
+        Ok(report)
+    }
+
+    /// Why no later step can cut anything; `None` if one could.
+    fn stop(&self) -> Option<StopReason>;
+}
+
+/// Prunes the groups that axis unification found, by a criterion and a scheduler.
+#[derive(Debug)]
+pub struct GroupPruner {
+    settings: Settings,
+    analysis: Analysis,
+    kept: Kept,
+    groups: Vec<AxisGroup>,
+    step: usize,
+}
+
+impl GroupPruner {
+    /// Analyses a network that is to be pruned.
+    pub fn new(module: &GraphModule, settings: Settings) -> Result<Self, PruneError> {
+        if settings.steps == 0 {
+            return Err(PruneError::NoSteps);
+        }
+        settings.limits.validate()?;
+        scheduler::check(settings.scheduler.as_ref(), settings.steps)?;
+        let analysis = Analysis::new(module.graph())?;
+        for member in analysis.groups().iter().filter(|group| group.pin().is_none()).flat_map(|group| group.members()) {
+            let dtype = module.graph().value(member.value).meta.dtype;
+            if member.trained && !dtype.is_float() {
+                return Err(PruneError::Dtype { name: member.name.clone(), dtype });
+            }
+        }
+        let groups = analysis.groups().to_vec();
+        let pruner = Self { settings, analysis, kept: Kept::all(), groups, step: 0 };
+        // Names to ignore that match nothing are told now rather than after an epoch of training.
+        stop_reason(&pruner.groups(), &pruner.settings.limits)?;
+        Ok(pruner)
+    }
+
+    /// The axes and groups of the network.
+    pub fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
+    /// The coordinates that are left.
+    pub fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// The settings of the run.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The steps that were made.
+    pub fn steps_made(&self) -> usize {
+        self.step
+    }
+
+    /// What the network costs now.
+    pub fn counts(&self) -> Counts {
+        self.analysis.counts(&self.kept)
+    }
+
+    /// What stands in the way of running the code that was traced, instead of its graph, on the cut variables: the sizes that
+    /// are burnt into it. Empty where the code can go on being used.
+    pub fn burnt_in(&self) -> Vec<BurntIn> {
+        self.analysis.burnt_in(&self.kept)
+    }
+
+    /// The scores of all groups that may be cut, read back from the device at once.
+    fn scores(&self, module: &GraphModule) -> Result<BTreeMap<GroupId, Vec<f64>>, PruneError> {
+        let mut weights = Weights::new(self.settings.seed);
+        for (value, _) in module.graph().stored() {
+            if let Some(tensor) = module.tensor(value) {
+                weights.insert(value, tensor)?;
+            }
+        }
+        let (mut ids, mut scores) = (Vec::new(), Vec::new());
+        for group in self.groups.iter().filter(|group| group.pin().is_none()) {
+            if let Some(score) = importance::score(self.settings.importance.as_ref(), group, &weights)? {
+                ids.push((group.id(), group.size()));
+                scores.push(score);
+            }
+        }
+        if scores.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let all: Vec<f32> = Vec::try_from(Tensor::f_cat(&scores, 0)?)?;
+        let mut rest = all.as_slice();
+        let take = |(id, size): (GroupId, usize)| {
+            let (own, others) = rest.split_at(size);
+            rest = others;
+            (id, own.iter().copied().map(f64::from).collect())
+        };
+        Ok(ids.into_iter().map(take).collect())
+    }
+}
+
+impl Pruner for GroupPruner {
+    fn groups(&self) -> Vec<&dyn Group> {
+        self.groups.iter().map(|group| group as &dyn Group).collect()
+    }
+
+    fn plan(&self, module: &GraphModule) -> Result<Selection, PruneError> {
+        let Settings { scheduler, steps, limits, .. } = &self.settings;
+        let progress = scheduler::ratio(scheduler.as_ref(), (self.step + 1).min(*steps), *steps)?;
+        Ok(select(&self.groups(), &self.scores(module)?, limits, progress)?)
+    }
+
+    fn apply(
+        &mut self,
+        module: &mut GraphModule,
+        follow: &mut dyn Follow,
+        selection: &Selection,
+    ) -> Result<StepReport, PruneError> {
+        let start = Instant::now();
+        selection.plan.validate(&self.groups()).map_err(SelectError::from)?;
+        let before = self.counts();
+        if !selection.plan.is_empty() {
+            let mut after = self.kept.clone();
+            for (&group, coordinates) in selection.plan.cuts() {
+                after.remove(&self.analysis, group, coordinates);
+            }
+            apply(module, &self.analysis, &self.kept, &after, follow)?;
+            self.groups = self.analysis.groups_left(&after);
+            self.kept = after;
+        }
+        self.step += 1;
+        let _ = (before, start);
+        todo!()
+    }
+
+    fn stop(&self) -> Option<StopReason> {
+        stop_reason(&self.groups(), &self.settings.limits).expect("the limits were checked when the run began")
+    }
+}
