@@ -12,15 +12,7 @@ register_scheduler!("cubic", "1 - (1 - t)³: fast at first, ever slower towards 
 /// sparsity of 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
 pub struct Cubic {}
-
-impl Cubic {
-    /// The scheduler, which has no options.
-    pub fn new() -> Self {
-        Self {}
-    }
-}
 
 #[typetag::serde(name = "cubic")]
 impl Scheduler for Cubic {
@@ -35,7 +27,7 @@ mod tests {
 
     #[test]
     fn the_first_of_four_steps_takes_more_than_half() {
-        let ratios: Vec<f64> = (0..=4).map(|step| Cubic::new().ratio(step, 4)).collect();
+        let ratios: Vec<f64> = (0..=4).map(|step| Cubic {}.ratio(step, 4)).collect();
         assert_eq!(ratios, [0.0, 0.578_125, 0.875, 0.984_375, 1.0]);
     }
 }

@@ -11,18 +11,12 @@ register_scheduler!("one-shot", "the whole target at one step");
 /// Nothing of the target is reached before step [`at`](Self::at), all of it from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
 pub struct OneShot {
     /// The step that cuts, counted from 1; in a shorter run the last one cuts. Default: 1.
     pub at: NonZeroUsize,
 }
 
 impl OneShot {
-    /// The scheduler that cuts at the first step.
-    pub fn new() -> Self {
-        Self { at: NonZeroUsize::MIN }
-    }
-
     /// Cuts at step `at` instead.
     #[must_use]
     pub fn with_at(mut self, at: NonZeroUsize) -> Self {
@@ -33,7 +27,7 @@ impl OneShot {
 
 impl Default for OneShot {
     fn default() -> Self {
-        Self::new()
+        Self { at: NonZeroUsize::MIN }
     }
 }
 
@@ -50,7 +44,7 @@ mod tests {
 
     #[track_caller]
     fn check(at: usize, expected: [f64; 4]) {
-        let scheduler = OneShot::new().with_at(NonZeroUsize::new(at).expect("steps are counted from 1"));
+        let scheduler = OneShot::default().with_at(NonZeroUsize::new(at).expect("steps are counted from 1"));
         let ratios: Vec<f64> = (0..=3).map(|step| scheduler.ratio(step, 3)).collect();
         assert_eq!(ratios, expected, "at {at}");
     }

@@ -11,8 +11,16 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::ImportanceError;
-use crate::deps::{Layout, Member};
+use super::{ImportanceError, Weights};
+use crate::deps::{Group, Layout, Member};
+
+/// The members of a group that are trained, each with its tensor; buffers and constants are cut but do not count.
+pub fn trained<'a>(
+    group: &'a dyn Group,
+    weights: &'a Weights,
+) -> Result<Vec<(&'a Member, &'a Tensor)>, ImportanceError> {
+    group.members().iter().filter(|member| member.trained).map(|member| Ok((member, weights.of(member)?))).collect()
+}
 
 /// `tensor`, which has the shape of the member's, folded to one number per coordinate of a group of `size`: `[size]` in
 /// single precision.

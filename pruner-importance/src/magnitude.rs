@@ -1,0 +1,77 @@
+//! `magnitude`: how large the weights of a coordinate are.
+
+use pruner_core::deps::Group;
+use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::register_importance;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::{Norm, Normalizer, Reduction};
+
+register_importance!("magnitude", "p-norm of the weights of a coordinate in all members of its group");
+
+/// The score of a coordinate is the p-norm of its slices: `(Σ abs(w)^p)^(1/p)`, for p = ∞ `max abs(w)`. It has the unit
+/// of the weights unless it is normalised.
+///
+/// With the default reduction all slices are one vector. For p = 2 this ranks the coordinates of a group as DepGraph's
+/// sum of squared norms over the layers of a group does. With another each member is scored by itself: with
+/// `first` and p = 1 this is the norm of the filters alone.
+///
+/// Sources: Li et al., *Pruning Filters for Efficient ConvNets* (arXiv 1608.08710); the group form, Fang et al.,
+/// *DepGraph* (arXiv 2301.12900).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Magnitude {
+    /// Which norm: 1, 2 or `"inf"`. Default: 2.
+    pub p: Norm,
+    /// How the norms of the members become one. Default: none, the norm is that of all slices together.
+    pub reduction: Reduction,
+    /// How groups are scaled before they are ranked together. Default: mean.
+    pub normalizer: Normalizer,
+}
+
+impl Magnitude {
+    /// With another norm.
+    #[must_use]
+    pub fn with_p(mut self, p: Norm) -> Self {
+        self.p = p;
+        self
+    }
+
+    /// With another reduction.
+    #[must_use]
+    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// With another normaliser.
+    #[must_use]
+    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
+        self.normalizer = normalizer;
+        self
+    }
+}
+
+impl Default for Magnitude {
+    fn default() -> Self {
+        Self { p: Norm::Two, reduction: Reduction::None, normalizer: Normalizer::Mean }
+    }
+}
+
+#[typetag::serde(name = "magnitude")]
+impl Importance for Magnitude {
+    fn needs(&self) -> Signals {
+        Signals::WEIGHTS
+    }
+
+    fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
+        let members: Vec<_> = slices::trained(group, weights)?
+            .into_iter()
+            .map(|(member, weight)| (member, weight.shallow_clone()))
+            .collect();
+        let fold = |tensor: &Tensor, dims: &[i64]| self.p.fold(tensor, dims);
+        let score = self.reduction.reduce(group.size(), &members, fold, |norm| Ok(norm.shallow_clone()))?;
+        Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
+    }
+}

@@ -1,0 +1,66 @@
+//! p-norms.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, TchError, Tensor};
+
+/// Which p-norm; a config says 1, 2 or `"inf"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub enum Norm {
+    /// Σ abs(x).
+    One,
+    /// √Σ x².
+    #[default]
+    Two,
+    /// max abs(x).
+    Max,
+}
+
+impl Norm {
+    /// The norm of `tensor` over the dimensions `dims`, in at least single precision; NaN is passed on.
+    pub fn fold(self, tensor: &Tensor, dims: &[i64]) -> Result<Tensor, TchError> {
+        let order = match self {
+            Self::One => 1.0,
+            Self::Two => 2.0,
+            Self::Max => f64::INFINITY,
+        };
+        let kind = if tensor.f_kind()? == Kind::Double { Kind::Double } else { Kind::Float };
+        tensor.f_norm_scalaropt_dim_dtype(order, dims, false, kind)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, expecting = "p is 1, 2 or \"inf\"")]
+enum Written {
+    Number(u64),
+    Float(f64),
+    Text(String),
+}
+
+impl From<Norm> for Written {
+    fn from(norm: Norm) -> Self {
+        match norm {
+            Norm::One => Self::Number(1),
+            Norm::Two => Self::Number(2),
+            Norm::Max => Self::Text("inf".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<Written> for Norm {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Number(1) => Ok(Self::One),
+            Written::Number(2) => Ok(Self::Two),
+            Written::Float(1.0) => Ok(Self::One),
+            Written::Float(2.0) => Ok(Self::Two),
+            Written::Float(f64::INFINITY) => Ok(Self::Max),
+            Written::Text(text) if text == "inf" => Ok(Self::Max),
+            Written::Number(number) => Err(format!("p is 1, 2 or \"inf\", not {number}")),
+            Written::Float(number) => Err(format!("p is 1, 2 or \"inf\", not {number}")),
+            Written::Text(text) => Err(format!("p is 1, 2 or \"inf\", not \"{text}\"")),
+        }
+    }
+}

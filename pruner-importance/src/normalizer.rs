@@ -1,0 +1,66 @@
+//! How the scores of a group are scaled before groups are ranked together.
+
+use serde::{Deserialize, Serialize};
+use tch::{Kind, TchError, Tensor};
+
+/// How the scores `s` of one group are scaled, so that those of several can be ranked together.
+///
+/// None changes the order within a group. Where a formula divides by 0, as in a group of zeros, the quotient is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalizer {
+    /// `s`.
+    #[default]
+    None,
+    /// `s / Σ s`.
+    Sum,
+    /// `s / mean(s)`.
+    Mean,
+    /// `s / max(s)`.
+    Max,
+    /// `(s − min(s)) / (max(s) − min(s))`, to the unit interval.
+    Standardization,
+    /// `(s − mean(s)) / σ(s)`, to mean 0 and variance 1 (of the population).
+    Gaussian,
+    /// `s(u)² / Σ s(v)²` over the coordinates `v` that score as high as `u` or higher; of equals, the first counts as
+    /// the lower. Source: layer-adaptive magnitude, Lee et al. (arXiv 2010.07611).
+    Lamp,
+}
+
+impl Normalizer {
+    /// `score`, of shape `[size]` in single precision, scaled.
+    pub fn apply(self, score: &Tensor) -> Result<Tensor, TchError> {
+        if score.numel() == 0 {
+            return Ok(score.shallow_clone());
+        }
+        // In double precision no sum or square of single-precision scores overflows, and the result is the same in
+        // single precision in whatever order a device adds.
+        let wide = score.f_to_kind(Kind::Double)?;
+        let scaled = match self {
+            Self::None => return Ok(score.shallow_clone()),
+            Self::Sum => divide(&wide, &wide.f_sum(None)?)?,
+            Self::Mean => divide(&wide, &wide.f_mean(None)?)?,
+            Self::Max => divide(&wide, &wide.f_max()?)?,
+            Self::Standardization => {
+                let least = wide.f_min()?;
+                divide(&wide.f_sub(&least)?, &wide.f_max()?.f_sub(&least)?)?
+            }
+            Self::Gaussian => divide(&wide.f_sub(&wide.f_mean(None)?)?, &wide.f_std(false)?)?,
+            Self::Lamp => lamp(&wide)?,
+        };
+        scaled.f_to_kind(Kind::Float)
+    }
+}
+
+/// The quotient, 0 where the denominator is.
+fn divide(numerator: &Tensor, denominator: &Tensor) -> Result<Tensor, TchError> {
+    let zero = denominator.f_eq(0.0)?;
+    numerator.f_div(&denominator.f_masked_fill(&zero, 1.0)?)?.f_masked_fill(&zero, 0.0)
+}
+
+fn lamp(score: &Tensor) -> Result<Tensor, TchError> {
+    let (ascending, order) = score.f_square()?.f_sort_stable(true, 0, false)?;
+    let at_least = ascending.f_flip(0)?.f_cumsum(0, None)?.f_flip(0)?;
+    let quotients = divide(&ascending, &at_least)?;
+    quotients.f_scatter(0, &order, &quotients)
+}

@@ -1,0 +1,103 @@
+//! How the scores of the members of a group become that of the group.
+
+use pruner_core::deps::Member;
+use pruner_core::importance::{ImportanceError, slices};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, TchError, Tensor};
+
+/// How the scores that a coordinate has in the members of its group become one.
+///
+/// Only members in which the coordinate occurs count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduction {
+    /// They do not: the slices of the coordinate in all members are scored as one.
+    #[default]
+    None,
+    /// Their sum.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The greatest.
+    Max,
+    /// Their product.
+    Prod,
+    /// That of the first member in the order of the group, which is where the coordinate is made.
+    First,
+}
+
+impl Reduction {
+    /// The score of each coordinate of a group of `size`, of shape `[size]`; `None` where there are no members.
+    ///
+    /// Each member comes with a tensor of its shape. `fold` makes numbers of many elements (see [`slices`]) and `finish`
+    /// makes the score, not negative and 0 at 0, of a number: of each member's, or for [`Reduction::None`] of all
+    /// members' folded into one.
+    pub fn reduce(
+        self,
+        size: usize,
+        members: &[(&Member, Tensor)],
+        fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
+        finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<Option<Tensor>, ImportanceError> {
+        let Some(device) = members.first().map(|(_, tensor)| tensor.device()) else { return Ok(None) };
+        let folds = members
+            .iter()
+            .map(|(member, tensor)| slices::per_coordinate(member, tensor, size, &fold))
+            .collect::<Result<Vec<_>, _>>()?;
+        if let [one] = &folds[..] {
+            return Ok(Some(finish(one)?));
+        }
+        if self == Self::None {
+            return Ok(Some(finish(&fold(&Tensor::f_stack(&folds, 1)?, &[1])?)?));
+        }
+        let scores = folds.iter().map(finish).collect::<Result<Vec<_>, _>>()?;
+        let missing =
+            members.iter().map(|(member, _)| slices::missing(member, size, device)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(self.of_scores(&scores, &missing, device)?))
+    }
+
+    fn of_scores(self, scores: &[Tensor], missing: &[Option<Tensor>], device: Device) -> Result<Tensor, TchError> {
+        let stacked = Tensor::f_stack(scores, 1)?;
+        match self {
+            Self::None | Self::Sum => stacked.f_sum_dim_intlist(1, false, Kind::Float),
+            Self::Mean => match absent(missing, &scores[0], device)? {
+                None => stacked.f_mean_dim(1, false, Kind::Float),
+                Some(absent) => {
+                    let present = absent.f_logical_not()?.f_sum_dim_intlist(1, false, Kind::Float)?;
+                    stacked.f_sum_dim_intlist(1, false, Kind::Float)?.f_div(&present.f_clamp_min(1.0)?)
+                }
+            },
+            Self::Max => stacked.f_amax(1, false),
+            Self::Prod => match absent(missing, &scores[0], device)? {
+                None => stacked.f_prod_dim_int(1, false, Kind::Float),
+                Some(absent) => stacked.f_masked_fill(&absent, 1.0)?.f_prod_dim_int(1, false, Kind::Float),
+            },
+            Self::First => {
+                let mut first = scores[0].shallow_clone();
+                // From the last to the first, so that the first in which a coordinate occurs is written last.
+                for (score, missing) in scores.iter().zip(missing).rev() {
+                    first = match missing {
+                        Some(missing) => first.f_where_self(missing, score)?,
+                        None => score.shallow_clone(),
+                    };
+                }
+                Ok(first)
+            }
+        }
+    }
+}
+
+/// Which coordinates do not occur in which members, as truth values of shape `[size, members]`; `None` if all occur in all.
+fn absent(missing: &[Option<Tensor>], like: &Tensor, device: Device) -> Result<Option<Tensor>, TchError> {
+    if missing.iter().all(Option::is_none) {
+        return Ok(None);
+    }
+    let columns = missing
+        .iter()
+        .map(|column| match column {
+            Some(column) => Ok(column.shallow_clone()),
+            None => Tensor::f_zeros(like.size(), (Kind::Bool, device)),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Tensor::f_stack(&columns, 1).map(Some)
+}

@@ -1,0 +1,96 @@
+//! `taylor`: how much the loss changes, to first order, if a coordinate is removed.
+
+use pruner_core::deps::Group;
+use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::register_importance;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, TchError, Tensor};
+
+use crate::{Normalizer, Reduction};
+
+register_importance!("taylor", "first-order change of the loss if a coordinate is removed");
+
+/// The score of a coordinate is `(Σ g·w)²` over its slices, with `g = ∂L/∂w`: the square of the first-order change of
+/// the loss if all its weights become 0. It has the unit of the loss squared, for [`Terms::PerWeight`] of the loss.
+///
+/// All trained members count, normalisation layers and biases among them. A member without gradient, because it is
+/// frozen or the loss does not depend on it, adds nothing; a group without any has no score.
+///
+/// Source: Molchanov et al., *Importance Estimation for Neural Network Pruning* (CVPR 2019, arXiv 1906.10771).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Taylor {
+    /// What is summed. Default: signed.
+    pub terms: Terms,
+    /// How the scores of the members become one. Default: none, the sum is over all slices.
+    pub reduction: Reduction,
+    /// How groups are scaled before they are ranked together. Default: none, since scores of all groups have one unit.
+    pub normalizer: Normalizer,
+}
+
+/// What [`Taylor`] sums over the weights of a coordinate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Terms {
+    /// `g·w`, and the sum is squared: weights whose effects on the loss cancel count little.
+    #[default]
+    Signed,
+    /// `abs(g·w)`: each weight counts by itself.
+    PerWeight,
+}
+
+impl Taylor {
+    /// With other terms.
+    #[must_use]
+    pub fn with_terms(mut self, terms: Terms) -> Self {
+        self.terms = terms;
+        self
+    }
+
+    /// With another reduction.
+    #[must_use]
+    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// With another normaliser.
+    #[must_use]
+    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
+        self.normalizer = normalizer;
+        self
+    }
+}
+
+impl Default for Taylor {
+    fn default() -> Self {
+        Self { terms: Terms::Signed, reduction: Reduction::None, normalizer: Normalizer::None }
+    }
+}
+
+#[typetag::serde(name = "taylor")]
+impl Importance for Taylor {
+    fn needs(&self) -> Signals {
+        Signals::GRADIENTS
+    }
+
+    fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
+        let mut members = Vec::new();
+        for (member, weight) in slices::trained(group, weights)? {
+            if let Some(gradient) = weights.gradient_of(member)? {
+                // Widened before they are multiplied: the product of two small half-precision numbers is 0.
+                let change = slices::widen(member, gradient)?.f_mul(&slices::widen(member, weight)?)?;
+                members.push((member, if self.terms == Terms::PerWeight { change.f_abs()? } else { change }));
+            }
+        }
+        let fold = |tensor: &Tensor, dims: &[i64]| tensor.f_sum_dim_intlist(dims, false, None::<Kind>);
+        let finish = |sum: &Tensor| -> Result<Tensor, TchError> {
+            match self.terms {
+                Terms::Signed => sum.f_square(),
+                Terms::PerWeight => Ok(sum.shallow_clone()),
+            }
+        };
+        let score = self.reduction.reduce(group.size(), &members, fold, finish)?;
+        Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
+    }
+}

@@ -1,0 +1,10 @@
+//! The criteria against numbers worked out by hand, against loops over single elements, and against their contract.
+
+mod bn_scale;
+mod contract;
+mod magnitude;
+mod normalizer;
+mod random;
+mod reference;
+mod support;
+mod taylor;

@@ -1,0 +1,148 @@
+//! The criteria against loops over single elements, on random groups.
+
+use pruner_core::deps::Layout;
+use pruner_importance::{Magnitude, Norm, Normalizer, Reduction, Taylor, Terms};
+use tch::{Device, Kind, Tensor};
+
+use crate::support::{Case, close, table};
+
+/// A random number below `below`, the same in every run.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % below
+    }
+
+    fn layout(&mut self, size: usize) -> Layout {
+        let (repeat, size_u32) = (1 + self.below(3), size as u32);
+        match self.below(5) {
+            0 => Layout::Identity(size),
+            1 => table(&(0..size_u32 * repeat as u32).map(|at| Some(at / repeat as u32)).collect::<Vec<_>>()),
+            2 => table(&(0..size_u32 * repeat as u32).map(|at| Some(at % size_u32)).collect::<Vec<_>>()),
+            3 => {
+                // Beside another group, before and after.
+                let mut positions = vec![None; self.below(4)];
+                positions.extend((0..size_u32).map(Some));
+                positions.extend(vec![None; self.below(4)]);
+                table(&positions)
+            }
+            _ => {
+                // At random: some coordinates several times, some not at all.
+                let len = 1 + self.below(2 * size);
+                table(
+                    &(0..len)
+                        .map(|_| Some(self.below(size + 1) as u32).filter(|&at| at < size_u32))
+                        .collect::<Vec<_>>(),
+                )
+            }
+        }
+    }
+
+    fn case(&mut self) -> Case {
+        let size = 1 + self.below(6);
+        let mut case = Case::new(size);
+        for _ in 0..1 + self.below(4) {
+            let (rank, layout) = (1 + self.below(4), self.layout(size));
+            let dim = self.below(rank);
+            let shape: Vec<i64> =
+                (0..rank).map(|at| if at == dim { layout.len() as i64 } else { 1 + self.below(4) as i64 }).collect();
+            case = case.weight(Tensor::randn(shape, (Kind::Float, Device::Cpu)), dim, layout);
+        }
+        case.random_gradients()
+    }
+}
+
+/// For each member and coordinate, the elements of the slices: weight and gradient. `None` where it does not occur.
+fn elements(case: &Case) -> Vec<Vec<Option<Vec<(f64, f64)>>>> {
+    case.group
+        .members
+        .iter()
+        .zip(&case.tensors)
+        .map(|(member, tensor)| {
+            let mut slices = vec![None; case.group.coordinates.len()];
+            for (position, coordinate) in member.layout.coordinates().enumerate() {
+                let Some(coordinate) = coordinate else { continue };
+                let slice = |tensor: &Tensor| {
+                    let slice = tensor.detach().select(member.dim as i64, position as i64).to_kind(Kind::Double);
+                    Vec::<f64>::try_from(slice.reshape([-1])).expect("a vector of numbers")
+                };
+                let pairs = slice(tensor).into_iter().zip(slice(&tensor.grad()));
+                slices[coordinate as usize].get_or_insert_with(Vec::new).extend(pairs);
+            }
+            slices
+        })
+        .collect()
+}
+
+fn expected(case: &Case, reduction: Reduction, score: impl Fn(&[(f64, f64)]) -> f64) -> Vec<f32> {
+    let elements = elements(case);
+    (0..case.group.coordinates.len())
+        .map(|coordinate| {
+            let slices: Vec<_> = elements.iter().filter_map(|member| member[coordinate].as_ref()).collect();
+            let scores: Vec<f64> = slices.iter().map(|slice| score(slice)).collect();
+            let whole: Vec<_> = slices.into_iter().flatten().copied().collect();
+            (match reduction {
+                Reduction::None => score(&whole),
+                Reduction::Sum => scores.iter().sum(),
+                Reduction::Mean => scores.iter().sum::<f64>() / scores.len().max(1) as f64,
+                Reduction::Max => scores.iter().copied().fold(0.0, f64::max),
+                Reduction::First => scores.first().copied().unwrap_or(0.0),
+                Reduction::Prod => scores.iter().product(),
+            }) as f32
+        })
+        .collect()
+}
+
+/// A coordinate that occurs in no member breaks the contract of a group, and the empty product is then 1 or 0.
+fn comparable(case: &Case, reduction: Reduction) -> bool {
+    let elements = elements(case);
+    let occurs = |coordinate: usize| elements.iter().any(|member| member[coordinate].is_some());
+    reduction != Reduction::Prod || (0..case.group.coordinates.len()).all(occurs)
+}
+
+const REDUCTIONS: [Reduction; 6] =
+    [Reduction::None, Reduction::Sum, Reduction::Mean, Reduction::Max, Reduction::Prod, Reduction::First];
+
+#[test]
+fn magnitude_is_what_a_loop_over_elements_gives() {
+    tch::manual_seed(1);
+    let mut draw = Draw(1);
+    for _ in 0..200 {
+        let case = draw.case();
+        for reduction in REDUCTIONS.into_iter().filter(|&reduction| comparable(&case, reduction)) {
+            for p in [Norm::One, Norm::Two, Norm::Max] {
+                let norm = |slice: &[(f64, f64)]| {
+                    let sizes = slice.iter().map(|(weight, _)| weight.abs());
+                    match p {
+                        Norm::One => sizes.sum(),
+                        Norm::Two => sizes.map(|size| size * size).sum::<f64>().sqrt(),
+                        Norm::Max => sizes.fold(0.0, f64::max),
+                    }
+                };
+                let importance = Magnitude { p, reduction, normalizer: Normalizer::None };
+                close(&case.scores(&importance), &expected(&case, reduction, norm));
+            }
+        }
+    }
+}
+
+#[test]
+fn taylor_is_what_a_loop_over_elements_gives() {
+    tch::manual_seed(2);
+    let mut draw = Draw(2);
+    for _ in 0..200 {
+        let case = draw.case();
+        for reduction in REDUCTIONS.into_iter().filter(|&reduction| comparable(&case, reduction)) {
+            for terms in [Terms::Signed, Terms::PerWeight] {
+                let change = |slice: &[(f64, f64)]| match terms {
+                    Terms::Signed => slice.iter().map(|(w, g)| w * g).sum::<f64>().powi(2),
+                    Terms::PerWeight => slice.iter().map(|(w, g)| (w * g).abs()).sum(),
+                };
+                let importance = Taylor { terms, reduction, normalizer: Normalizer::None };
+                close(&case.scores(&importance), &expected(&case, reduction, change));
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Groups made by hand, and the tensors of their members.
+
+use std::sync::Arc;
+
+use pruner_core::deps::{Group, Layout, Member, Pin, Side};
+use pruner_core::ids::{GroupId, NodeId, ValueId};
+use pruner_core::importance::{Importance, Weights, score};
+use tch::{Kind, Tensor};
+
+/// A group of so many coordinates with given members.
+#[derive(Debug)]
+pub(crate) struct TestGroup {
+    pub(crate) id: GroupId,
+    pub(crate) coordinates: Vec<u32>,
+    pub(crate) members: Vec<Member>,
+}
+
+impl Group for TestGroup {
+    fn id(&self) -> GroupId {
+        self.id
+    }
+
+    fn name(&self) -> &'static str {
+        "conv1.weight:0"
+    }
+
+    fn initial_size(&self) -> usize {
+        self.coordinates.iter().max().map_or(0, |last| *last as usize + 1)
+    }
+
+    fn coordinates(&self) -> &[u32] {
+        &self.coordinates
+    }
+
+    fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    fn pin(&self) -> Option<&Pin> {
+        None
+    }
+
+    fn inexact(&self) -> Option<NodeId> {
+        None
+    }
+}
+
+/// A group and the tensors that its members speak of.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) group: TestGroup,
+    pub(crate) tensors: Vec<Tensor>,
+}
+
+impl Case {
+    pub(crate) fn new(size: usize) -> Self {
+        let coordinates = (0..size as u32).collect();
+        Self { group: TestGroup { id: GroupId::new(0), coordinates, members: Vec::new() }, tensors: Vec::new() }
+    }
+
+    /// With a trained member that a convolution reads.
+    pub(crate) fn weight(self, tensor: Tensor, dim: usize, layout: Layout) -> Self {
+        self.member(tensor, dim, layout, ("aten::conv2d", "weight"), true)
+    }
+
+    /// With a trained member whose positions are the coordinates.
+    pub(crate) fn plain(self, tensor: Tensor, dim: usize) -> Self {
+        let layout = Layout::Identity(self.group.coordinates.len());
+        self.weight(tensor, dim, layout)
+    }
+
+    pub(crate) fn member(
+        mut self,
+        tensor: Tensor,
+        dim: usize,
+        layout: Layout,
+        (op, argument): (&str, &str),
+        trained: bool,
+    ) -> Self {
+        let index = self.tensors.len();
+        self.group.members.push(Member {
+            value: ValueId::new(index),
+            name: format!("parameter{index}"),
+            trained,
+            dim,
+            side: Side::Output,
+            reader: (NodeId::new(index), op.to_owned(), argument.to_owned()),
+            layout,
+        });
+        self.tensors.push(if trained && tensor.is_floating_point() { tensor.set_requires_grad(true) } else { tensor });
+        self
+    }
+
+    /// With gradients, those of `Σ tensor · gradient` over the tensors that get one.
+    pub(crate) fn gradients(self, gradients: &[Option<&Tensor>]) -> Self {
+        for (tensor, gradient) in self.tensors.iter().zip(gradients) {
+            if let Some(gradient) = gradient {
+                (tensor * *gradient).sum(Kind::Float).backward();
+            }
+        }
+        self
+    }
+
+    /// With gradients drawn from a normal distribution.
+    pub(crate) fn random_gradients(self) -> Self {
+        for tensor in self.tensors.iter().filter(|tensor| tensor.requires_grad()) {
+            (tensor * tensor.detach().randn_like()).sum(Kind::Float).backward();
+        }
+        self
+    }
+
+    pub(crate) fn weights(&self) -> Weights {
+        let mut weights = Weights::new(0);
+        for (index, tensor) in self.tensors.iter().enumerate() {
+            weights.insert(ValueId::new(index), tensor).expect("the tensors are in order");
+        }
+        weights
+    }
+
+    #[track_caller]
+    pub(crate) fn scores(&self, importance: &dyn Importance) -> Vec<f32> {
+        let score = score(importance, &self.group, &self.weights());
+        numbers(&score.expect("the group can be scored").expect("the group has a score"))
+    }
+
+    #[track_caller]
+    pub(crate) fn error(&self, importance: &dyn Importance) -> String {
+        score(importance, &self.group, &self.weights()).expect_err("the group cannot be scored").to_string()
+    }
+}
+
+/// conv (2 filters over 1 channel, 1×2), batch norm and conv (1 filter over 2 channels, 1×1), with the statistics of the
+/// norm as untrained members.
+pub(crate) fn conv_bn_conv() -> Case {
+    let batch_norm = |argument| ("aten::batch_norm", argument);
+    Case::new(2)
+        .plain(tensor(&[3.0, -4.0, 1.0, 2.0], &[2, 1, 1, 2]), 0)
+        .member(tensor(&[-12.0, 2.0], &[2]), 0, Layout::Identity(2), batch_norm("weight"), true)
+        .member(tensor(&[0.0, 4.0], &[2]), 0, Layout::Identity(2), batch_norm("bias"), true)
+        .member(tensor(&[1e6, 0.0], &[2]), 0, Layout::Identity(2), batch_norm("running_mean"), false)
+        .plain(tensor(&[84.0, 0.0], &[1, 2, 1, 1]), 1)
+}
+
+pub(crate) fn tensor(elements: &[f32], shape: &[i64]) -> Tensor {
+    Tensor::from_slice(elements).reshape(shape)
+}
+
+pub(crate) fn table(coordinates: &[Option<u32>]) -> Layout {
+    Layout::Table(coordinates.iter().map(|coordinate| coordinate.unwrap_or(Layout::NONE)).collect::<Arc<[u32]>>())
+}
+
+pub(crate) fn numbers(tensor: &Tensor) -> Vec<f32> {
+    Vec::try_from(tensor).expect("scores are a vector of single precision")
+}
+
+#[track_caller]
+pub(crate) fn close(found: &[f32], expected: &[f32]) {
+    let near = |(found, expected): (&f32, &f32)| (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
+    assert!(
+        found.len() == expected.len() && found.iter().zip(expected).all(near),
+        "found {found:?}, expected {expected:?}"
+    );
+}

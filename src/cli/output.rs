@@ -1,0 +1,44 @@
+//! How results are shown: as tables to people, as JSON to programs.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// The form in which a command shows its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Table,
+    Json,
+}
+
+/// A table with a row of headings: ruled and fitted to a terminal, plain columns of full width in a pipe.
+pub(crate) fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    if io::stdout().is_terminal() {
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    } else {
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table.set_header(headings.iter().copied());
+    table
+}
+
+/// Prints a table, the blanks at the ends of its lines left out.
+pub(crate) fn print_table(table: &Table) -> io::Result<()> {
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    print(&lines.join("\n"))
+}
+
+/// Prints a value as JSON.
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    Ok(print(&serde_json::to_string_pretty(value)?)?)
+}
+
+/// Prints a text and ends its line. A reader that has seen enough, as `head`, is no error.
+fn print(text: &str) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
