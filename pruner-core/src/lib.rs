@@ -1,1 +1,28 @@
-//! Placeholder
+//! Graphs of ATen operations, axis unification, plans, and their application to `tch` networks.
+//!
+//! Modules stand in one order, and each uses only those before it; those after `registry` need libtorch and the feature
+//! `torch`.
+
+pub mod ids;
+
+pub mod graph;
+
+pub mod ops;
+
+pub mod deps;
+
+pub mod scheduler;
+
+pub mod registry;
+
+#[cfg(feature = "torch")]
+pub mod importance;
+
+#[cfg(feature = "torch")]
+pub mod aten;
+
+#[cfg(feature = "torch")]
+pub mod exec;
+
+#[cfg(feature = "torch")]
+pub mod trace;

@@ -11,7 +11,7 @@ use crate::download;
 use crate::libtorch::VERSION;
 
 /// Where the archive for this machine is.
-pub fn url(cuda: bool) -> anyhow::Result<String> {
+pub(crate) fn url(cuda: bool) -> anyhow::Result<String> {
     let build = if cuda { "cu130" } else { "cpu" };
     let file = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => format!("libtorch-shared-with-deps-{VERSION}%2B{build}.zip"),
@@ -22,7 +22,7 @@ pub fn url(cuda: bool) -> anyhow::Result<String> {
 }
 
 /// Downloads and unpacks the archive into `dir`, where it makes the folder `libtorch`.
-pub fn install(url: &str, dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn install(url: &str, dir: &Path) -> anyhow::Result<()> {
     let file = dir.join("libtorch.zip");
     download::fetch(url, &file)?;
     unpack(&file, dir).with_context(|| format!("cannot unpack {url}"))?;

@@ -19,7 +19,7 @@ const DATA: &str = "data/fashion-mnist";
 const LIMIT_BYTES: u64 = 64 << 20;
 
 /// Builds the demonstration, packs it as `out` and returns the size of that in bytes.
-pub fn pack(root: &Path, libtorch: &Libtorch, out: &Path) -> anyhow::Result<u64> {
+pub(crate) fn pack(root: &Path, libtorch: &Libtorch, out: &Path) -> anyhow::Result<u64> {
     let build = ["build", "--package", "pruner-bench", "--bin", "demo"];
     let status = cargo::command(root, libtorch).args(build).status().context("cannot run cargo")?;
     ensure!(status.success(), "cargo {} failed", build.join(" "));
@@ -37,9 +37,10 @@ pub fn pack(root: &Path, libtorch: &Libtorch, out: &Path) -> anyhow::Result<u64>
 }
 
 /// Unpacks the archive and runs it on the CPU as another machine would: with a Python's libtorch and nothing else.
-pub fn check(archive: &Path, libtorch: &Libtorch, args: &[String]) -> anyhow::Result<ExitCode> {
+pub(crate) fn check(archive: &Path, libtorch: &Libtorch, args: &[String]) -> anyhow::Result<ExitCode> {
     let site = libtorch.dir().parent().filter(|dir| is_site(dir));
-    let site = site.with_context(|| format!("{} is not a Python's, so it cannot run the bundle", libtorch.dir().display()))?;
+    let site =
+        site.with_context(|| format!("{} is not a Python's, so it cannot run the bundle", libtorch.dir().display()))?;
     let work = tempfile::tempdir().context("no temporary folder")?;
     tar::Archive::new(GzDecoder::new(File::open(archive)?))
         .unpack(work.path())

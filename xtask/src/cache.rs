@@ -10,13 +10,13 @@ use anyhow::{Context, bail, ensure};
 /// Lists every file with its size; written last, so an entry without it was never finished.
 const MANIFEST: &str = "manifest.txt";
 
-pub struct Cache {
+pub(crate) struct Cache {
     root: PathBuf,
 }
 
 impl Cache {
     /// `pruner` in `XDG_CACHE_HOME`, which is `~/.cache` when unset.
-    pub fn find() -> anyhow::Result<Self> {
+    pub(crate) fn find() -> anyhow::Result<Self> {
         let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|dir| dir.is_absolute());
         let home = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
         let root = home.context("neither XDG_CACHE_HOME nor HOME is set: no place for the cache")?.join("pruner");
@@ -24,16 +24,21 @@ impl Cache {
     }
 
     /// The entry of this name, if it is there and whole.
-    pub fn get(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn get(&self, name: &str) -> Option<PathBuf> {
         let dir = self.root.join(name);
         verify(&dir).is_ok().then_some(dir)
     }
 
     /// The entry of this name, which `fill` makes in a folder of its own when it is missing or damaged. Others that want
     /// it at the same time wait.
-    pub fn provide(&self, name: &str, fill: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
-        fs::create_dir_all(&self.root)
-            .with_context(|| format!("cannot write {}: set XDG_CACHE_HOME to a folder that you own", self.root.display()))?;
+    pub(crate) fn provide(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&Path) -> anyhow::Result<()>,
+    ) -> anyhow::Result<PathBuf> {
+        fs::create_dir_all(&self.root).with_context(|| {
+            format!("cannot write {}: set XDG_CACHE_HOME to a folder that you own", self.root.display())
+        })?;
         let _lock = self.lock(name)?;
         let dir = self.root.join(name);
         if dir.exists() {
@@ -61,7 +66,7 @@ impl Cache {
     }
 
     /// Checks `inner` against the manifest beside it, if it is a part of an entry of a cache.
-    pub fn verify_if_cached(inner: &Path) -> anyhow::Result<()> {
+    pub(crate) fn verify_if_cached(inner: &Path) -> anyhow::Result<()> {
         match inner.parent() {
             Some(dir) if dir.join(MANIFEST).is_file() => verify(dir),
             _ => Ok(()),

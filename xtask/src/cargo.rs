@@ -9,7 +9,7 @@ use anyhow::Context;
 use crate::libtorch::Libtorch;
 
 /// Cargo in the checkout, with libtorch at hand even where the user's own `RUSTFLAGS` hide the checkout's.
-pub fn command(root: &Path, libtorch: &Libtorch) -> Command {
+pub(crate) fn command(root: &Path, libtorch: &Libtorch) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root).env("LIBTORCH", libtorch.dir());
     // What cargo told this process of its package would make build scripts that watch it run again.
@@ -26,7 +26,7 @@ pub fn command(root: &Path, libtorch: &Libtorch) -> Command {
 }
 
 /// Runs it in the foreground and hands its exit code on.
-pub fn run(command: &mut Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<ExitCode> {
     let status = command.status().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }

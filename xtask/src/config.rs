@@ -7,12 +7,12 @@ use anyhow::{Context, ensure};
 use crate::libtorch::Libtorch;
 
 /// The directory that the checkout uses, if it was set up.
-pub fn read(root: &Path) -> Option<PathBuf> {
+pub(crate) fn read(root: &Path) -> Option<PathBuf> {
     libtorch_in(&std::fs::read_to_string(file(root)).ok()?)
 }
 
 /// Points the checkout at `libtorch`; leaves the file alone when it already does, since cargo builds anew for its flags.
-pub fn write(root: &Path, libtorch: &Libtorch) -> anyhow::Result<()> {
+pub(crate) fn write(root: &Path, libtorch: &Libtorch) -> anyhow::Result<()> {
     let (file, text) = (file(root), text_for(libtorch.dir())?);
     if std::fs::read_to_string(&file).is_ok_and(|old| old == text) {
         return Ok(());
@@ -30,7 +30,10 @@ fn text_for(dir: &Path) -> anyhow::Result<String> {
     let path = dir.to_str().with_context(|| format!("the path {} is not UTF-8", dir.display()))?;
     let plain = |c: char| !c.is_control() && !['\'', ',', ':', '$'].contains(&c);
     ensure!(dir.is_absolute(), "LIBTORCH has to be an absolute path, not {path}");
-    ensure!(path.chars().all(plain), "libtorch lies in {path}: the linker needs a path without quotes, commas, colons or dollars");
+    ensure!(
+        path.chars().all(plain),
+        "libtorch lies in {path}: the linker needs a path without quotes, commas, colons or dollars"
+    );
     Ok(format!(
         "# Written by `cargo xtask setup`. To look for libtorch anew, delete this file and run that again.\n\
          [env]\n\
@@ -38,6 +41,8 @@ fn text_for(dir: &Path) -> anyhow::Result<String> {
          \n\
          [target.'cfg(unix)']\n\
          rustflags = ['-Clink-arg=-Wl,-rpath,{path}/lib']\n\
+         \n\
+         [build]\n\
          rustdocflags = ['-Clink-arg=-Wl,-rpath,{path}/lib']\n"
     ))
 }

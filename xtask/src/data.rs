@@ -33,7 +33,7 @@ const OFFICIAL: &str = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.c
 const SUBSET: [(&str, usize); 2] = [("train", 1200), ("t10k", 200)];
 
 /// Brings the full set into `dir`, unless it is there already.
-pub fn full(dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn full(dir: &Path) -> anyhow::Result<()> {
     if verify(dir).is_ok() {
         return Ok(());
     }
@@ -53,13 +53,14 @@ pub fn full(dir: &Path) -> anyhow::Result<()> {
     };
     verify(&found)?;
     for (file, _) in FILES {
-        fs::rename(found.join(file), dir.join(file)).with_context(|| format!("cannot write {}", dir.join(file).display()))?;
+        fs::rename(found.join(file), dir.join(file))
+            .with_context(|| format!("cannot write {}", dir.join(file).display()))?;
     }
     Ok(())
 }
 
 /// Writes the balanced subset of the set in `full` into `dir`.
-pub fn subset(full: &Path, dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn subset(full: &Path, dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot write {}", dir.display()))?;
     for (part, per_class) in SUBSET {
         let names = [format!("{part}-labels-idx1-ubyte.gz"), format!("{part}-images-idx3-ubyte.gz")];
@@ -75,7 +76,7 @@ pub fn subset(full: &Path, dir: &Path) -> anyhow::Result<()> {
 
 fn verify(dir: &Path) -> anyhow::Result<()> {
     for (file, expected) in FILES {
-        let sum: String = Sha256::digest(gunzip(&dir.join(file))?).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sum = format!("{:x}", Sha256::digest(gunzip(&dir.join(file))?));
         ensure!(sum == expected, "{} is not Fashion-MNIST: its SHA-256 unpacked is {sum}", dir.join(file).display());
     }
     Ok(())
@@ -132,7 +133,8 @@ mod tests {
     fn the_shipped_subset_is_balanced() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/fashion-mnist");
         for (part, per_class) in SUBSET {
-            let read = |name: String| Idx::parse(&gunzip(&dir.join(name)).expect("it is shipped")).expect("it is whole");
+            let read =
+                |name: String| Idx::parse(&gunzip(&dir.join(name)).expect("it is shipped")).expect("it is whole");
             let labels = read(format!("{part}-labels-idx1-ubyte.gz"));
             let places = labels.first_of_each(per_class).expect("each class has its share");
             assert_eq!(places.len(), 10 * per_class);

@@ -9,9 +9,10 @@ use anyhow::{Context, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Brings `url` to the file `to` and checks that all of it came.
-pub fn fetch(url: &str, to: &Path) -> anyhow::Result<()> {
+pub(crate) fn fetch(url: &str, to: &Path) -> anyhow::Result<()> {
     let config = ureq::Agent::config_builder().timeout_connect(Some(Duration::from_secs(30))).build();
-    let response = ureq::Agent::new_with_config(config).get(url).call().with_context(|| format!("cannot fetch {url}"))?;
+    let response =
+        ureq::Agent::new_with_config(config).get(url).call().with_context(|| format!("cannot fetch {url}"))?;
     let bytes = response.body().content_length();
     let mut reader = response.into_body().into_reader();
     let written = copy(&mut reader, to, bytes).with_context(|| format!("cannot fetch {url} to {}", to.display()))?;
@@ -20,7 +21,7 @@ pub fn fetch(url: &str, to: &Path) -> anyhow::Result<()> {
 }
 
 /// A bar that counts bytes, or turns when their number is not known.
-pub fn bar(bytes: Option<u64>) -> ProgressBar {
+pub(crate) fn bar(bytes: Option<u64>) -> ProgressBar {
     let template = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
     match bytes {
         Some(bytes) => ProgressBar::new(bytes)

@@ -6,13 +6,13 @@ use anyhow::{Context, ensure};
 
 /// The dimensions and the values, the last dimension varying fastest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idx {
+pub(crate) struct Idx {
     dims: Vec<usize>,
     values: Vec<u8>,
 }
 
 impl Idx {
-    pub fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
         let (magic, mut rest) = bytes.split_at_checked(4).context("an IDX file starts with four bytes")?;
         ensure!(magic[..3] == [0, 0, 8], "an IDX file of unsigned bytes starts with 0 0 8, not {magic:?}");
         let mut dims = Vec::new();
@@ -26,7 +26,7 @@ impl Idx {
         Ok(Self { dims, values: rest.to_vec() })
     }
 
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0, 0, 8, self.dims.len() as u8];
         bytes.extend(self.dims.iter().flat_map(|dim| (*dim as u32).to_be_bytes()));
         bytes.extend(&self.values);
@@ -34,7 +34,7 @@ impl Idx {
     }
 
     /// The places of the first `count` of every value, in order: of labels, a balanced subset.
-    pub fn first_of_each(&self, count: usize) -> anyhow::Result<Vec<usize>> {
+    pub(crate) fn first_of_each(&self, count: usize) -> anyhow::Result<Vec<usize>> {
         let mut seen = BTreeMap::<u8, usize>::new();
         let mut places = Vec::new();
         for (place, value) in self.values.iter().enumerate() {
@@ -50,12 +50,15 @@ impl Idx {
     }
 
     /// The items at `places` of the first dimension.
-    pub fn select(&self, places: &[usize]) -> anyhow::Result<Self> {
+    pub(crate) fn select(&self, places: &[usize]) -> anyhow::Result<Self> {
         let (_, item) = self.dims.split_first().context("an IDX file without dimensions has no items")?;
         let item: usize = item.iter().product();
         let mut values = Vec::with_capacity(places.len() * item);
         for place in places {
-            let of = self.values.get(place * item..(place + 1) * item).with_context(|| format!("there is no item {place}"))?;
+            let of = self
+                .values
+                .get(place * item..(place + 1) * item)
+                .with_context(|| format!("there is no item {place}"))?;
             values.extend(of);
         }
         let mut dims = self.dims.clone();

@@ -6,20 +6,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 
 /// The version that `tch` 0.24 binds.
-pub const VERSION: &str = "2.11.0";
+pub(crate) const VERSION: &str = "2.11.0";
 
 /// A directory with `lib` and `include`, checked when it was opened.
 #[derive(Debug)]
-pub struct Libtorch {
+pub(crate) struct Libtorch {
     dir: PathBuf,
 }
 
 impl Libtorch {
     /// Checks that `dir` holds the version wanted, with headers and libraries.
-    pub fn open(dir: &Path, cuda: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(dir: &Path, cuda: bool) -> anyhow::Result<Self> {
         let header = dir.join("include/torch/headeronly/version.h");
-        let text = std::fs::read_to_string(&header)
-            .with_context(|| format!("{} is no libtorch {VERSION} with headers: no {}", dir.display(), header.display()))?;
+        let text = std::fs::read_to_string(&header).with_context(|| {
+            format!("{} is no libtorch {VERSION} with headers: no {}", dir.display(), header.display())
+        })?;
         let version =
             version_in(&text).with_context(|| format!("{} names no TORCH_VERSION_MAJOR", header.display()))?;
         ensure!(version == VERSION, "{} is libtorch {version}, not {VERSION}", dir.display());
@@ -35,16 +36,16 @@ impl Libtorch {
         Ok(libtorch)
     }
 
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    pub fn lib(&self) -> PathBuf {
+    pub(crate) fn lib(&self) -> PathBuf {
         self.dir.join("lib")
     }
 
     /// The library whose loading shows that all the others are there.
-    pub fn last_library(&self, cuda: bool) -> PathBuf {
+    pub(crate) fn last_library(&self, cuda: bool) -> PathBuf {
         if cuda { self.cuda_library() } else { self.lib().join(format!("libtorch_cpu{DLL_SUFFIX}")) }
     }
 
@@ -84,7 +85,8 @@ pub(crate) mod tests {
     pub(crate) fn write_least(dir: &Path) {
         for (path, text) in least() {
             let path = dir.join(path);
-            fs::create_dir_all(path.parent().expect("a file lies in a folder")).expect("a temporary folder is writable");
+            fs::create_dir_all(path.parent().expect("a file lies in a folder"))
+                .expect("a temporary folder is writable");
             fs::write(path, text).expect("a temporary folder is writable");
         }
     }

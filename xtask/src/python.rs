@@ -1,4 +1,4 @@
-//! The Python at hand: the PyTorch that it has, and pip.
+//! The Python at hand: its torch, and pip.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,15 @@ print(spec.submodule_search_locations[0])
 /// Loads one library with all that it needs.
 const LOAD: &str = "import ctypes, sys; ctypes.CDLL(sys.argv[1])";
 
-pub struct Python {
+pub(crate) struct Python {
     program: &'static str,
 }
 
 impl Python {
     /// That of the active virtual environment, or the system's.
-    pub fn find() -> Option<Self> {
-        let programs = if std::env::var_os("VIRTUAL_ENV").is_some() { ["python", "python3"] } else { ["python3", "python"] };
+    pub(crate) fn find() -> Option<Self> {
+        let programs =
+            if std::env::var_os("VIRTUAL_ENV").is_some() { ["python", "python3"] } else { ["python3", "python"] };
         let version = "import sys; sys.exit(sys.version_info < (3, 8))";
         let works = |program: &&str| {
             let mut command = Command::new(program);
@@ -36,14 +37,14 @@ impl Python {
         programs.into_iter().find(works).map(|program| Self { program })
     }
 
-    /// The folder of its PyTorch, if that is of the version wanted.
-    pub fn installed_torch(&self) -> Option<PathBuf> {
+    /// The folder of its torch, if that is of the version wanted.
+    pub(crate) fn installed_torch(&self) -> Option<PathBuf> {
         let output = self.command().args(["-c", FIND]).stderr(Stdio::null()).output().ok()?;
         matching(&String::from_utf8(output.stdout).ok()?)
     }
 
     /// Shows that the libraries can be loaded on this machine.
-    pub fn load(&self, libtorch: &Libtorch, cuda: bool) -> anyhow::Result<()> {
+    pub(crate) fn load(&self, libtorch: &Libtorch, cuda: bool) -> anyhow::Result<()> {
         let library = libtorch.last_library(cuda);
         let output = self.command().args([OsStr::new("-c"), LOAD.as_ref(), library.as_ref()]).output()?;
         if output.status.success() {
@@ -54,13 +55,16 @@ impl Python {
     }
 
     /// Installs the wheel into `dir`, with the NVIDIA packages that its CPU part links or, for a GPU, with all.
-    pub fn install_torch(&self, dir: &Path, cuda: bool) -> anyhow::Result<()> {
+    pub(crate) fn install_torch(&self, dir: &Path, cuda: bool) -> anyhow::Result<()> {
         let pip = self.command().args(["-m", "pip", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         ensure!(pip.is_ok_and(|status| status.success()), "{} has no pip", self.program);
-        eprintln!("installing libtorch {VERSION} for all checkouts (a download of half a gigabyte, then a minute's unpacking)");
+        eprintln!(
+            "installing libtorch {VERSION} for all checkouts (a download of half a gigabyte, then a minute's unpacking)"
+        );
         self.pip_install(dir, &["--no-deps".to_owned(), format!("torch=={VERSION}")])?;
         let metadata = dir.join(format!("torch-{VERSION}.dist-info/METADATA"));
-        let metadata = std::fs::read_to_string(&metadata).with_context(|| format!("cannot read {}", metadata.display()))?;
+        let metadata =
+            std::fs::read_to_string(&metadata).with_context(|| format!("cannot read {}", metadata.display()))?;
         let needed = if cfg!(target_os = "linux") { nvidia_requirements(&metadata, cuda) } else { Vec::new() };
         if needed.is_empty() { Ok(()) } else { self.pip_install(dir, &needed) }
     }
@@ -102,7 +106,11 @@ fn narrow(requirement: &str, cuda: bool) -> Option<String> {
         let (_, version) = rest.split_once(']')?;
         return Some(if cuda { requirement.to_owned() } else { format!("cuda-toolkit[cudart,cupti]{version}") });
     }
-    let wanted = if cuda { requirement.starts_with("nvidia-") } else { FOR_CPU.iter().any(|name| requirement.starts_with(name)) };
+    let wanted = if cuda {
+        requirement.starts_with("nvidia-")
+    } else {
+        FOR_CPU.iter().any(|name| requirement.starts_with(name))
+    };
     wanted.then(|| requirement.to_owned())
 }
 

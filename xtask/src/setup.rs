@@ -11,9 +11,9 @@ use crate::{archive, config};
 
 /// Provides libtorch and points the checkout at `root` to it.
 ///
-/// The places, in order: `LIBTORCH`, what the checkout already uses, the PyTorch of the Python at hand, the cache that
+/// The places, in order: `LIBTORCH`, what the checkout already uses, the torch of the Python at hand, the cache that
 /// checkouts share, filled through pip or, without one, from the official archive.
-pub fn ensure(root: &Path, cuda: bool) -> anyhow::Result<Libtorch> {
+pub(crate) fn ensure(root: &Path, cuda: bool) -> anyhow::Result<Libtorch> {
     let recorded = config::read(root);
     let libtorch = match wanted_by_user(recorded.as_deref()) {
         Some(dir) => Libtorch::open(&dir, cuda)

@@ -1,0 +1,192 @@
+//! The application of a cut: every tensor sliced once, and all of them changed or none.
+//!
+//! Everything that can fail is done first, beside the network: slicing, following, compiling. Only then are the new
+//! tensors put in place of the old, in the variables themselves, so that modules and optimisers which share them see
+//! the cut. Where putting one in place fails, those before it are put back.
+
+use tch::Tensor;
+
+use crate::aten::{self, AtenError};
+use crate::deps::{Analysis, Kept};
+use crate::exec::{ExecError, GraphModule};
+use crate::graph::Origin;
+use crate::ids::ValueId;
+use crate::optim::{Follow, FollowError};
+
+/// Why a cut was not made. The network is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// A stored tensor is not there.
+    #[error("the network has no tensor `{name}`")]
+    Missing {
+        /// The name of the variable or constant.
+        name: String,
+    },
+    /// A tensor has another shape than the analysis knows.
+    #[error("`{name}` has shape {shape:?} where {expected:?} was left by the cuts so far; trace the network again")]
+    Shape {
+        /// The name of the variable, or of what follows it.
+        name: String,
+        /// Its shape.
+        shape: Vec<i64>,
+        /// The shape it should have.
+        expected: Vec<i64>,
+    },
+    /// libtorch could not slice or replace a tensor.
+    #[error("`{name}` could not be cut: {source}")]
+    Tensor {
+        /// The name of the variable.
+        name: String,
+        /// What libtorch said.
+        source: AtenError,
+    },
+    /// State beside the parameters cannot follow.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// The graph of what is left does not run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+/// A tensor that a cut changes.
+struct Change {
+    value: ValueId,
+    name: String,
+    variable: Tensor,
+    data: Tensor,
+    grad: Option<Tensor>,
+    state: Vec<Tensor>,
+}
+
+/// Takes the network from the coordinates left `before` to those left `after`, and the state in `follow` with it.
+pub fn apply(
+    module: &mut GraphModule,
+    analysis: &Analysis,
+    before: &Kept,
+    after: &Kept,
+    follow: &mut dyn Follow,
+) -> Result<(), ApplyError> {
+    apply_with(module, analysis, before, after, follow, &mut aten::replace)
+}
+
+/// As [`apply`], with a tensor put in place of another by `replace`.
+fn apply_with(
+    module: &mut GraphModule,
+    analysis: &Analysis,
+    before: &Kept,
+    after: &Kept,
+    follow: &mut dyn Follow,
+    replace: &mut dyn FnMut(&Tensor, &Tensor, Option<&Tensor>) -> Result<(), AtenError>,
+) -> Result<(), ApplyError> {
+    follow.check()?;
+    let mut changes = Vec::new();
+    for (value, stored) in analysis.graph().stored() {
+        if let Some(slices) = Slices::new(analysis, before, after, value) {
+            let variable = module
+                .tensor(value)
+                .ok_or_else(|| ApplyError::Missing { name: stored.name.clone() })?
+                .shallow_clone();
+            changes.push(slices.change(value, &stored.name, variable, follow)?);
+        }
+    }
+    let program = module.compile(analysis.rewrite(after))?;
+
+    let mut done: Vec<(&Change, Tensor, Tensor)> = Vec::new();
+    for change in changes.iter().filter(|change| analysis.graph().value(change.value).origin != Origin::Constant) {
+        let (data, grad) = (change.variable.detach(), change.variable.grad());
+        if let Err(source) = replace(&change.variable, &change.data, change.grad.as_ref()) {
+            for (change, data, grad) in done.iter().rev() {
+                let back = aten::replace(&change.variable, data, Some(grad).filter(|grad| grad.defined()));
+                back.expect("a tensor that was replaced can be put back");
+            }
+            return Err(ApplyError::Tensor { name: change.name.clone(), source });
+        }
+        done.push((change, data, grad));
+    }
+    for change in changes {
+        for (slot, state) in follow.state_mut(&change.name).into_iter().zip(change.state) {
+            *slot = state;
+        }
+        if analysis.graph().value(change.value).origin == Origin::Constant {
+            module.set_constant(change.value, change.data);
+        }
+    }
+    module.install(program);
+    Ok(())
+}
+
+/// Which positions stay of each dimension of a tensor.
+pub(crate) struct Slices {
+    /// The shape before the cut.
+    shape: Vec<i64>,
+    /// The positions that stay, counted in the tensor as it is; `None` where all do.
+    stay: Vec<Option<Vec<i64>>>,
+}
+
+impl Slices {
+    /// `None` where the cut leaves the tensor as it is.
+    pub(crate) fn new(analysis: &Analysis, before: &Kept, after: &Kept, value: ValueId) -> Option<Self> {
+        let dims = analysis.dims(value);
+        let stay: Vec<_> = dims
+            .iter()
+            .map(|dim| {
+                let (was, is) = (before.positions(analysis, dim), after.positions(analysis, dim)?);
+                let Some(was) = was else { return Some(is.into_iter().map(i64::from).collect()) };
+                if was.len() == is.len() {
+                    return None;
+                }
+                let place = |position| was.binary_search(position).expect("what stays was there") as i64;
+                Some(is.iter().map(place).collect())
+            })
+            .collect();
+        let shape = dims.iter().map(|dim| before.size(analysis, dim) as i64).collect();
+        stay.iter().any(Option::is_some).then_some(Self { shape, stay })
+    }
+
+    fn change(
+        &self,
+        value: ValueId,
+        name: &str,
+        variable: Tensor,
+        follow: &mut dyn Follow,
+    ) -> Result<Change, ApplyError> {
+        let data = self.slice(name, &variable)?;
+        let grad = variable.grad();
+        let grad = if grad.defined() { Some(self.slice(name, &grad)?) } else { None };
+        let state =
+            follow.state_mut(name).into_iter().map(|state| self.slice(name, state)).collect::<Result<_, _>>()?;
+        Ok(Change { value, name: name.to_owned(), variable, data, grad, state })
+    }
+
+    /// What stays of a tensor.
+    pub(crate) fn slice(&self, name: &str, tensor: &Tensor) -> Result<Tensor, ApplyError> {
+        self.check(name, tensor)?;
+        let stay: Vec<_> = self.stay.iter().map(Option::as_deref).collect();
+        aten::gather_slices(tensor, &stay).map_err(|source| ApplyError::Tensor { name: name.to_owned(), source })
+    }
+
+    /// The tensor with zeros in place of what goes.
+    pub(crate) fn mask(&self, name: &str, tensor: &Tensor) -> Result<Tensor, ApplyError> {
+        self.check(name, tensor)?;
+        let mut mask = tensor.ones_like();
+        for (dim, stay) in self.stay.iter().enumerate() {
+            let Some(stay) = stay else { continue };
+            let mut shape = vec![1; self.shape.len()];
+            shape[dim] = self.shape[dim];
+            let line = Tensor::zeros([self.shape[dim]], (tensor.kind(), tensor.device()));
+            let index = Tensor::from_slice(stay).to_device(tensor.device());
+            mask = mask * line.index_fill(0, &index, 1.0).view(shape.as_slice());
+        }
+        Ok(tensor * mask)
+    }
+
+    fn check(&self, name: &str, tensor: &Tensor) -> Result<(), ApplyError> {
+        let shape = tensor.size();
+        if shape == self.shape {
+            Ok(())
+        } else {
+            Err(ApplyError::Shape { name: name.to_owned(), shape, expected: self.shape.clone() })
+        }
+    }
+}

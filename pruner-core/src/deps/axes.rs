@@ -1,0 +1,412 @@
+//! Axis variables and their unification: the union–find that the analysis stands on.
+//!
+//! A variable is free, or bound to an expression of other variables, which then stands for it everywhere. Unifying two
+//! expressions binds variables until both read the same. Every expression has a common refinement with every other
+//! of its size: where products and sums have none, the positions of the dimension are joined one by one ([`positions`]),
+//! at the price of pinning the factors that cannot take part.
+//!
+//! [`positions`]: super::positions
+
+use crate::deps::expr::Expr;
+use crate::deps::group::Pin;
+use crate::ids::{AxisId, NodeId};
+
+/// What is known of one axis variable.
+#[derive(Clone, Debug)]
+pub(crate) struct Axis {
+    /// The positions.
+    pub(crate) size: usize,
+    /// Why it may not be cut.
+    pub(crate) pin: Option<Pin>,
+    /// The node at which cutting it changes a statistic.
+    pub(crate) inexact: Option<NodeId>,
+    bound: Option<Expr>,
+}
+
+/// Two dimensions that were to be one have different sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an axis of {left} and one of {right} cannot be the same")]
+pub struct SizeMismatch {
+    pub(crate) left: usize,
+    pub(crate) right: usize,
+}
+
+/// All axis variables of an analysis.
+#[derive(Debug, Default)]
+pub(crate) struct Axes {
+    axes: Vec<Axis>,
+    /// The reason that pins the factors which cannot take part in a refinement: the node being looked at.
+    pub(super) no_refinement: Option<Pin>,
+}
+
+impl Axes {
+    pub(crate) fn fresh(&mut self, size: usize) -> Expr {
+        Expr::Axis(self.fresh_axis(size))
+    }
+
+    pub(super) fn fresh_axis(&mut self, size: usize) -> AxisId {
+        self.axes.push(Axis { size, pin: None, inexact: None, bound: None });
+        AxisId::new(self.axes.len() - 1)
+    }
+
+    pub(super) fn axis(&self, axis: AxisId) -> &Axis {
+        &self.axes[axis.index()]
+    }
+
+    /// The variables as they are when the analysis is done.
+    pub(crate) fn into_axes(self) -> Vec<Axis> {
+        self.axes
+    }
+
+    pub(crate) fn size(&self, e: &Expr) -> usize {
+        match e {
+            Expr::Axis(axis) => self.axes[axis.index()].size,
+            Expr::Product(elements) => elements.iter().map(|e| self.size(e)).product(),
+            Expr::Sum(elements) => elements.iter().map(|e| self.size(e)).sum(),
+            Expr::Index(_, indices) => indices.len(),
+        }
+    }
+
+    /// The expression that `e` stands for, flat at its head: no product in a product, no sum in a sum, no bound variable.
+    pub(crate) fn resolve(&mut self, e: &Expr) -> Expr {
+        match e {
+            Expr::Axis(axis) => self.find(*axis),
+            Expr::Product(elements) => {
+                let mut flat = Vec::with_capacity(elements.len());
+                for element in elements.iter() {
+                    match self.resolve(element) {
+                        Expr::Product(inner) => flat.extend(inner.iter().cloned()),
+                        // Left out, it must stay: the one position would take the whole product with it.
+                        other if self.size(&other) == 1 => self.pin_no_refinement(&other),
+                        other => flat.push(other),
+                    }
+                }
+                Expr::product(flat)
+            }
+            Expr::Sum(elements) => {
+                let mut flat = Vec::with_capacity(elements.len());
+                for element in elements.iter() {
+                    match self.resolve(element) {
+                        Expr::Sum(inner) => flat.extend(inner.iter().cloned()),
+                        other if self.size(&other) == 0 => {}
+                        other => flat.push(other),
+                    }
+                }
+                Expr::sum(flat)
+            }
+            Expr::Index(axis, indices) => match self.find(*axis) {
+                Expr::Axis(root) => Expr::Index(root, indices.clone()),
+                base => self.index(&base, indices),
+            },
+        }
+    }
+
+    /// As [`resolve`](Self::resolve), all the way down.
+    pub(crate) fn resolve_deep(&mut self, e: &Expr) -> Expr {
+        match self.resolve(e) {
+            Expr::Product(elements) => Expr::Product(elements.iter().map(|e| self.resolve_deep(e)).collect()),
+            Expr::Sum(elements) => Expr::Sum(elements.iter().map(|e| self.resolve_deep(e)).collect()),
+            other => other,
+        }
+    }
+
+    /// What the variable stands for, with the path to it shortened.
+    fn find(&mut self, axis: AxisId) -> Expr {
+        let mut root = axis;
+        while let Some(Expr::Axis(next)) = self.axes[root.index()].bound {
+            root = next;
+        }
+        let mut at = axis;
+        while let Some(Expr::Axis(next)) = self.axes[at.index()].bound {
+            if next == root {
+                break;
+            }
+            self.axes[at.index()].bound = Some(Expr::Axis(root));
+            at = next;
+        }
+        match self.axes[root.index()].bound.take() {
+            None => Expr::Axis(root),
+            Some(bound) => {
+                let bound = self.resolve(&bound);
+                self.axes[root.index()].bound = Some(bound.clone());
+                bound
+            }
+        }
+    }
+
+    /// Binds the free variable `axis` to `e`, in which it does not occur.
+    pub(super) fn bind(&mut self, axis: AxisId, e: Expr) {
+        let Axis { pin, inexact, .. } = self.axes[axis.index()].clone();
+        self.axes[axis.index()].bound = Some(e.clone());
+        if let Some(pin) = pin {
+            self.pin(&e, &pin);
+        }
+        if let Some(node) = inexact {
+            self.mark_inexact(&e, node);
+        }
+    }
+
+    /// Says that no variable of `e` may be cut; the first reason given stays.
+    pub(crate) fn pin(&mut self, e: &Expr, pin: &Pin) {
+        self.each_free(e, &mut |axis| {
+            axis.pin.get_or_insert_with(|| pin.clone());
+        });
+    }
+
+    /// Says that cutting a variable of `e` changes a statistic at `node`.
+    pub(crate) fn mark_inexact(&mut self, e: &Expr, node: NodeId) {
+        self.each_free(e, &mut |axis| {
+            axis.inexact.get_or_insert(node);
+        });
+    }
+
+    /// Whether some variable of `e` may not be cut.
+    pub(super) fn is_pinned(&mut self, e: &Expr) -> bool {
+        let mut pinned = false;
+        self.each_free(e, &mut |axis| pinned |= axis.pin.is_some());
+        pinned
+    }
+
+    fn each_free(&mut self, e: &Expr, visit: &mut impl FnMut(&mut Axis)) {
+        match self.resolve(e) {
+            Expr::Axis(axis) | Expr::Index(axis, _) => visit(&mut self.axes[axis.index()]),
+            Expr::Product(elements) | Expr::Sum(elements) => {
+                elements.iter().for_each(|e| self.each_free(e, visit));
+            }
+        }
+    }
+
+    /// Says that two dimensions are the same axis.
+    pub(crate) fn unify(&mut self, left: &Expr, right: &Expr) -> Result<(), SizeMismatch> {
+        let mut pending = vec![(left.clone(), right.clone())];
+        while let Some((left, right)) = pending.pop() {
+            let (left, right) = (self.resolve(&left), self.resolve(&right));
+            let sizes = SizeMismatch { left: self.size(&left), right: self.size(&right) };
+            if sizes.left != sizes.right {
+                return Err(sizes);
+            }
+            if sizes.left == 0 {
+                continue;
+            }
+            match (&left, &right) {
+                (Expr::Axis(a), Expr::Axis(b)) => {
+                    if a != b {
+                        self.bind(*a.max(b), Expr::Axis(*a.min(b)));
+                    }
+                }
+                (Expr::Axis(axis), e) | (e, Expr::Axis(axis)) => {
+                    if e.contains(*axis) {
+                        self.join_positions(&left, &right);
+                    } else {
+                        self.bind(*axis, e.clone());
+                    }
+                }
+                (Expr::Sum(a), Expr::Sum(b)) => self.align_sums(a, b, &mut pending),
+                (Expr::Sum(sum), other) | (other, Expr::Sum(sum)) => {
+                    self.align_sum(sum, other, &mut pending)?;
+                }
+                (Expr::Product(a), Expr::Product(b)) => self.align_products(a, b, &mut pending)?,
+                (Expr::Index(..), _) | (_, Expr::Index(..)) => {
+                    if left != right {
+                        self.join_positions(&left, &right);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sum against sum: both are split wherever one of them has a boundary.
+    fn align_sums(&mut self, a: &[Expr], b: &[Expr], pending: &mut Vec<(Expr, Expr)>) {
+        let (mut a, mut b) = (a.iter().cloned(), b.iter().cloned());
+        let (mut x, mut y) = (a.next(), b.next());
+        while let (Some(left), Some(right)) = (x, y) {
+            let (m, n) = (self.size(&left), self.size(&right));
+            let (head_left, rest_left) = if m > n { self.split(&left, n) } else { (left, Expr::sum(Vec::new())) };
+            let (head_right, rest_right) = if n > m { self.split(&right, m) } else { (right, Expr::sum(Vec::new())) };
+            pending.push((head_left, head_right));
+            x = if m > n { Some(rest_left) } else { a.next() };
+            y = if n > m { Some(rest_right) } else { b.next() };
+        }
+    }
+
+    /// Sum against a product or an indexed axis.
+    fn align_sum(&mut self, sum: &[Expr], other: &Expr, pending: &mut Vec<(Expr, Expr)>) -> Result<(), SizeMismatch> {
+        let inner = match other {
+            Expr::Product(elements) => elements[1..].iter().map(|e| self.size(e)).product(),
+            _ => 1,
+        };
+        if sum.iter().all(|e| self.size(e) % inner == 0) {
+            let mut rest = other.clone();
+            for element in sum {
+                let (head, tail) = self.split(&rest, self.size(element));
+                pending.push((element.clone(), head));
+                rest = tail;
+            }
+        } else {
+            let Expr::Product(elements) = other else { unreachable!("every size is a multiple of 1") };
+            let (outer, inside) = self.factor(&Expr::Sum(sum.into()), inner)?;
+            pending.push((inside, Expr::product(elements[1..].to_vec())));
+            pending.push((outer, elements[0].clone()));
+        }
+        Ok(())
+    }
+
+    /// Product against product: factors are aligned from the right by common divisors.
+    fn align_products(&mut self, a: &[Expr], b: &[Expr], pending: &mut Vec<(Expr, Expr)>) -> Result<(), SizeMismatch> {
+        let (mut a, mut b) = (a.to_vec(), b.to_vec());
+        while let (Some(x), Some(y)) = (a.pop(), b.pop()) {
+            let (m, n) = (self.size(&x), self.size(&y));
+            let common = gcd(m, n);
+            if common == 1 {
+                a.push(x);
+                b.push(y);
+                self.join_positions(&Expr::product(a), &Expr::product(b));
+                return Ok(());
+            }
+            let (outer_left, inner_left) = self.factor(&x, common)?;
+            let (outer_right, inner_right) = self.factor(&y, common)?;
+            pending.push((inner_left, inner_right));
+            if m > common {
+                a.push(outer_left);
+            }
+            if n > common {
+                b.push(outer_right);
+            }
+        }
+        Ok(())
+    }
+
+    /// Divides `e` into its first `at` positions and the rest.
+    pub(super) fn split(&mut self, e: &Expr, at: usize) -> (Expr, Expr) {
+        let e = self.resolve(e);
+        let size = self.size(&e);
+        debug_assert!(at <= size, "a split is inside of what it divides");
+        if at == 0 {
+            return (Expr::sum(Vec::new()), e);
+        }
+        if at == size {
+            return (e, Expr::sum(Vec::new()));
+        }
+        match &e {
+            Expr::Axis(axis) => {
+                let (left, right) = (self.fresh(at), self.fresh(size - at));
+                self.bind(*axis, Expr::sum(vec![left.clone(), right.clone()]));
+                (left, right)
+            }
+            Expr::Sum(elements) => {
+                let (mut left, mut right, mut start) = (Vec::new(), Vec::new(), 0);
+                for element in elements.iter() {
+                    let end = start + self.size(element);
+                    if end <= at {
+                        left.push(element.clone());
+                    } else if start >= at {
+                        right.push(element.clone());
+                    } else {
+                        let (head, tail) = self.split(element, at - start);
+                        left.push(head);
+                        right.push(tail);
+                    }
+                    start = end;
+                }
+                (Expr::sum(left), Expr::sum(right))
+            }
+            Expr::Product(elements) => {
+                let inner: usize = elements[1..].iter().map(|e| self.size(e)).product();
+                if at.is_multiple_of(inner) {
+                    let (head, tail) = self.split(&elements[0], at / inner);
+                    let times = |outer: Expr| {
+                        Expr::product(std::iter::once(outer).chain(elements[1..].iter().cloned()).collect())
+                    };
+                    (times(head), times(tail))
+                } else {
+                    let indexed = self.flatten(&e);
+                    self.split(&indexed, at)
+                }
+            }
+            Expr::Index(axis, indices) => {
+                (Expr::Index(*axis, indices[..at].into()), Expr::Index(*axis, indices[at..].into()))
+            }
+        }
+    }
+
+    /// Divides `e` into an outer part and an inner one of `inner` positions, row-major.
+    pub(super) fn factor(&mut self, e: &Expr, inner: usize) -> Result<(Expr, Expr), SizeMismatch> {
+        let e = self.resolve(e);
+        let size = self.size(&e);
+        debug_assert!(inner > 0 && size.is_multiple_of(inner), "a factor divides what it factors");
+        if inner == 1 {
+            return Ok((e, Expr::unit()));
+        }
+        if inner == size {
+            return Ok((Expr::unit(), e));
+        }
+        match &e {
+            Expr::Axis(axis) => {
+                let (outside, inside) = (self.fresh(size / inner), self.fresh(inner));
+                self.bind(*axis, Expr::product(vec![outside.clone(), inside.clone()]));
+                Ok((outside, inside))
+            }
+            Expr::Product(elements) => {
+                let (mut outside, mut inside, mut wanted) = (elements.to_vec(), Vec::new(), inner);
+                while wanted > 1 {
+                    let last = outside.pop().expect("the product of all elements is a multiple of what is wanted");
+                    let n = self.size(&last);
+                    if wanted.is_multiple_of(n) {
+                        inside.push(last);
+                        wanted /= n;
+                    } else if n.is_multiple_of(wanted) {
+                        let (outer, inner) = self.factor(&last, wanted)?;
+                        outside.push(outer);
+                        inside.push(inner);
+                        wanted = 1;
+                    } else {
+                        let indexed = self.flatten(&e);
+                        return self.factor(&indexed, inner);
+                    }
+                }
+                inside.reverse();
+                Ok((Expr::product(outside), Expr::product(inside)))
+            }
+            Expr::Sum(elements) if elements.iter().all(|e| self.size(e) % inner == 0) => {
+                let (mut outside, mut inside) = (Vec::new(), None);
+                for element in elements.iter() {
+                    let (outer, inner) = self.factor(element, inner)?;
+                    outside.push(if self.size(&outer) == 1 { self.pinned(1) } else { outer });
+                    match &inside {
+                        None => inside = Some(inner),
+                        Some(first) => self.unify(first, &inner)?,
+                    }
+                }
+                Ok((Expr::sum(outside), inside.expect("a sum has elements")))
+            }
+            Expr::Sum(_) => {
+                let (first, mut rest) = self.split(&e, inner);
+                while self.size(&rest) > 0 {
+                    let (piece, tail) = self.split(&rest, inner);
+                    self.unify(&first, &piece)?;
+                    rest = tail;
+                }
+                Ok((self.pinned(size / inner), first))
+            }
+            Expr::Index(axis, indices) => Ok(self.factor_index(*axis, indices, inner)),
+        }
+    }
+
+    /// A variable that cannot take part in a refinement.
+    pub(super) fn pinned(&mut self, size: usize) -> Expr {
+        let e = self.fresh(size);
+        self.pin_no_refinement(&e);
+        e
+    }
+
+    /// Pins what cannot take part in a refinement.
+    pub(super) fn pin_no_refinement(&mut self, e: &Expr) {
+        let pin = self.no_refinement.clone().expect("axes are refined only while a node is looked at");
+        self.pin(e, &pin);
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,158 @@
+//! A group: the axes that are cut together, and where in the stored tensors its coordinates are.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GroupId, NodeId, ValueId};
+
+/// Axes that are cut together.
+///
+/// A *coordinate* is what a cut removes: one position of the group, and with it the slices at that position in every
+/// member. Coordinates are counted `0..size()` as the network is now; [`coordinates`](Group::coordinates) gives
+/// the number each had before the first cut, by which plans and reports name it.
+///
+/// # Contract
+///
+/// `coordinates()` is ascending and holds `size()` numbers below `initial_size()`. Every coordinate occurs in at least
+/// one member, and no layout names a coordinate that is not below `size()`.
+pub trait Group: fmt::Debug + Send + Sync {
+    /// Which group it is; the same from the first step to the last.
+    fn id(&self) -> GroupId;
+
+    /// A name for people: the first place where its coordinates are made, such as `layer1.0.conv1.weight:0`.
+    fn name(&self) -> &str;
+
+    /// The coordinates that are left.
+    fn size(&self) -> usize {
+        self.coordinates().len()
+    }
+
+    /// The coordinates before the first cut.
+    fn initial_size(&self) -> usize;
+
+    /// The number before the first cut of each coordinate that is left.
+    fn coordinates(&self) -> &[u32];
+
+    /// The places in stored tensors where its coordinates occur.
+    fn members(&self) -> &[Member];
+
+    /// Why it may not be cut; `None` if it may.
+    fn pin(&self) -> Option<&Pin>;
+
+    /// The node at which cutting it changes a statistic; `None` where the cut network equals the masked one.
+    fn inexact(&self) -> Option<NodeId>;
+}
+
+/// One dimension of a stored tensor in which coordinates of a group occur.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The stored tensor.
+    pub value: ValueId,
+    /// Its name.
+    pub name: String,
+    /// Whether it is trained; buffers and constants are sliced but not scored.
+    pub trained: bool,
+    /// The dimension.
+    pub dim: usize,
+    /// What the dimension is to the operation that reads it.
+    pub side: Side,
+    /// The operation that reads it and the argument it is there, such as `aten::batch_norm` and `weight`.
+    pub reader: (NodeId, String, String),
+    /// Which coordinate each position of the dimension belongs to.
+    pub layout: Layout,
+}
+
+/// What a dimension of a parameter is to the operation that reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// Its coordinates are made here: the output side of a layer that contracts another axis.
+    Output,
+    /// Its coordinates are summed over here: the input side of a layer.
+    Input,
+    /// One number or slice per coordinate, applied to it: biases, norms, scales, embeddings.
+    PerCoordinate,
+}
+
+/// Which coordinate of a group each position of a dimension belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// Position `i` is coordinate `i`.
+    Identity(usize),
+    /// The coordinate of each position; [`Layout::NONE`] where the position belongs to another group.
+    Table(Arc<[u32]>),
+}
+
+impl Layout {
+    /// The entry of a table at a position that belongs to another group.
+    pub const NONE: u32 = u32::MAX;
+
+    /// The positions of the dimension.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Identity(len) => *len,
+            Self::Table(table) => table.len(),
+        }
+    }
+
+    /// Whether the dimension has no positions.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The coordinate of each position, `None` where it belongs to another group.
+    pub fn coordinates(&self) -> impl Iterator<Item = Option<u32>> + '_ {
+        (0..self.len()).map(|position| match self {
+            Self::Identity(_) => Some(position as u32),
+            Self::Table(table) => Some(table[position]).filter(|&coordinate| coordinate != Self::NONE),
+        })
+    }
+}
+
+/// Why an axis may not be cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+#[non_exhaustive]
+pub enum Pin {
+    /// It is an axis of an argument of the network.
+    GraphInput,
+    /// It is an axis of a result of the network.
+    GraphOutput,
+    /// An operation depends on every position of it.
+    Operation {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: String,
+        /// The factor of its rule.
+        factor: String,
+    },
+    /// An operation has no rule.
+    UnknownOp {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: String,
+    },
+    /// Two ways to divide the axis have no common refinement.
+    NoRefinement {
+        /// The node where they meet.
+        node: NodeId,
+        /// Its operation.
+        op: String,
+    },
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::GraphInput => f.write_str("axis of a network input"),
+            Self::GraphOutput => f.write_str("axis of a network output"),
+            Self::Operation { node, op, factor } => write!(f, "pinned by {node} ({op}), factor {factor}"),
+            Self::UnknownOp { node, op } => write!(f, "{node} ({op}) has no rule"),
+            Self::NoRefinement { node, op } => write!(f, "no common refinement at {node} ({op})"),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is left of a network after cuts: sizes and positions of any dimension, evaluated from its expression.
+
+use std::collections::BTreeMap;
+
+use crate::deps::Analysis;
+use crate::deps::expr::Expr;
+use crate::ids::{AxisId, GroupId, ValueId};
+use crate::ops::Term;
+
+/// The coordinates of each group that are left, by their numbers before the first cut.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Kept {
+    /// The coordinates left of each axis variable that was cut, ascending.
+    left: BTreeMap<AxisId, Vec<u32>>,
+    /// Sizes of network inputs that are not those of the graph, such as another batch.
+    resized: BTreeMap<AxisId, usize>,
+}
+
+impl Kept {
+    /// Everything is left.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Takes coordinates of a group away; those that are gone already stay so.
+    pub fn remove(&mut self, analysis: &Analysis, group: GroupId, coordinates: &[u32]) {
+        let group = &analysis.groups()[group.index()];
+        let left = self.left.entry(group.axis()).or_insert_with(|| group.all_coordinates());
+        left.retain(|coordinate| !coordinates.contains(coordinate));
+    }
+
+    /// Gives a network input another size; `false` where the axis is part of others and cannot follow.
+    pub fn resize_input(&mut self, analysis: &Analysis, input: ValueId, dim: usize, size: usize) -> bool {
+        let Some(Expr::Axis(axis)) = analysis.dims(input).get(dim) else { return false };
+        self.resized.insert(*axis, size).is_none_or(|before| before == size)
+    }
+
+    /// The coordinates left of an axis variable; `None` where it was not cut.
+    pub(super) fn of(&self, axis: AxisId) -> Option<&[u32]> {
+        self.left.get(&axis).map(Vec::as_slice)
+    }
+
+    /// The size of a dimension.
+    pub fn size(&self, analysis: &Analysis, e: &Expr) -> usize {
+        match e {
+            Expr::Axis(axis) => match (self.of(*axis), self.resized.get(axis)) {
+                (Some(left), _) => left.len(),
+                (None, Some(&size)) => size,
+                (None, None) => analysis.axis_size(*axis),
+            },
+            Expr::Product(elements) => elements.iter().map(|e| self.size(analysis, e)).product(),
+            Expr::Sum(elements) => elements.iter().map(|e| self.size(analysis, e)).sum(),
+            Expr::Index(axis, indices) => match self.of(*axis) {
+                Some(left) => indices.iter().filter(|index| left.binary_search(index).is_ok()).count(),
+                None => indices.len(),
+            },
+        }
+    }
+
+    /// The positions left of a dimension, counted as before the first cut and ascending; `None` where all are.
+    pub fn positions(&self, analysis: &Analysis, e: &Expr) -> Option<Vec<u32>> {
+        let mut cut = false;
+        e.each_axis(&mut |axis| cut |= self.left.contains_key(&axis));
+        cut.then(|| (0_u32..).zip(self.mask(analysis, e)).filter_map(|(at, kept)| kept.then_some(at)).collect())
+    }
+
+    /// For every position of a dimension, whether it is left.
+    fn mask(&self, analysis: &Analysis, e: &Expr) -> Vec<bool> {
+        let of = |axis: AxisId| {
+            let size = analysis.axis_size(axis);
+            self.of(axis).map_or_else(
+                || vec![true; size],
+                |left| {
+                    let mut mask = vec![false; size];
+                    left.iter().for_each(|&coordinate| mask[coordinate as usize] = true);
+                    mask
+                },
+            )
+        };
+        match e {
+            Expr::Axis(axis) => of(*axis),
+            Expr::Index(axis, indices) => {
+                let mask = of(*axis);
+                indices.iter().map(|&index| mask[index as usize]).collect()
+            }
+            Expr::Sum(elements) => elements.iter().flat_map(|e| self.mask(analysis, e)).collect(),
+            Expr::Product(elements) => elements.iter().fold(vec![true], |outer, e| {
+                let inner = self.mask(analysis, e);
+                outer.iter().flat_map(|&o| inner.iter().map(move |&i| o && i)).collect()
+            }),
+        }
+    }
+
+    /// The size of a term of a rule whose factors stand for `factors`.
+    pub(super) fn term_size(&self, analysis: &Analysis, term: &Term, factors: &[Expr]) -> usize {
+        match term {
+            Term::Factor(index) => self.size(analysis, &factors[*index]),
+            Term::Product(terms) => terms.iter().map(|term| self.term_size(analysis, term, factors)).product(),
+            Term::Sum(terms) => terms.iter().map(|term| self.term_size(analysis, term, factors)).sum(),
+            Term::Index(index, indices) => {
+                let mask = self.mask(analysis, &factors[*index]);
+                indices.iter().filter(|&&index| mask[index as usize]).count()
+            }
+        }
+    }
+}

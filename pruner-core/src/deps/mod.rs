@@ -1,0 +1,302 @@
+//! Axis unification: which axes of a network must be cut together.
+//!
+//! [`Analysis::new`] walks the graph once. Every dimension of every value gets an expression of axis variables
+//! ([`expr`]); the rule of every node says which expressions are equal, and [`axes`] makes them so. A *group* is a
+//! variable that occurs in a parameter. [`kept`] evaluates the expressions once coordinates are gone, and [`rewrite`]
+//! gives the graph of what is left.
+
+mod axes;
+mod count;
+mod explain;
+mod expr;
+pub mod group;
+mod groups;
+pub mod kept;
+mod positions;
+mod rewrite;
+#[cfg(test)]
+mod soundness;
+
+use std::collections::BTreeMap;
+
+pub use axes::SizeMismatch;
+use axes::{Axes, Axis};
+pub use count::Counts;
+pub use explain::Step;
+pub use expr::Expr;
+pub use group::{Group, Layout, Member, Pin, Side};
+pub use groups::AxisGroup;
+pub use kept::Kept;
+pub use rewrite::BurntIn;
+
+use crate::graph::{Graph, Origin};
+use crate::ids::{AxisId, NodeId, ValueId};
+use crate::ops::{self, Mark, NodeView, Rule, RuleError, Term};
+
+/// Why a graph cannot be analysed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnalysisError {
+    /// The graph has no nodes.
+    #[error("the graph has no nodes: nothing was computed from its inputs")]
+    Empty,
+    /// No parameter has an influence on an output.
+    #[error("no output depends on a parameter: trace a network whose variables are in the `VarStore`")]
+    NoParameter,
+    /// A rule does not fit its node.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The axes of a node contradict each other.
+    #[error("{node}: {source}")]
+    Size {
+        /// The node, with its operation.
+        node: String,
+        /// The sizes.
+        source: SizeMismatch,
+    },
+    /// A node makes a value of another shape than its rule says.
+    #[error("{node}: result {index} has shape {shape:?}, and the rule of the operation gives {expected:?}")]
+    Shape {
+        /// The node, with its operation.
+        node: String,
+        /// Which result.
+        index: usize,
+        /// The shape in the graph.
+        shape: Vec<i64>,
+        /// The shape by the rule.
+        expected: Vec<usize>,
+    },
+}
+
+/// The axes of a node: its rule, and the expression that each factor of it stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeAxes {
+    pub(crate) rule: Rule,
+    pub(crate) factors: Vec<Expr>,
+}
+
+/// What is known of the axes of a graph: the groups, and how every dimension depends on them.
+#[derive(Clone, Debug)]
+pub struct Analysis {
+    graph: Graph,
+    /// For each value, an expression per dimension.
+    dims: Vec<Vec<Expr>>,
+    /// For each node, its axes; `None` where its operation has no rule.
+    nodes: Vec<Option<NodeAxes>>,
+    axes: Vec<Axis>,
+    groups: Vec<AxisGroup>,
+    unknown_ops: BTreeMap<String, NodeId>,
+}
+
+impl Analysis {
+    /// Finds the groups of a graph.
+    pub fn new(graph: &Graph) -> Result<Self, AnalysisError> {
+        if graph.nodes().len() == 0 {
+            return Err(AnalysisError::Empty);
+        }
+        if !depends_on_parameter(graph) {
+            return Err(AnalysisError::NoParameter);
+        }
+        let mut walk = Walk::new(graph);
+        for (id, _) in graph.nodes() {
+            walk.node(id)?;
+        }
+        Ok(walk.finish())
+    }
+
+    /// The graph that was analysed, as it was before any cut.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// All groups, pinned ones included, in the order in which the network uses them; the `index`th has that id.
+    pub fn groups(&self) -> &[AxisGroup] {
+        &self.groups
+    }
+
+    /// The operations that have no rule, each with the first node of it. What they touch is pinned.
+    pub fn unknown_ops(&self) -> &BTreeMap<String, NodeId> {
+        &self.unknown_ops
+    }
+
+    /// The expression of each dimension of a value.
+    pub fn dims(&self, value: ValueId) -> &[Expr] {
+        &self.dims[value.index()]
+    }
+
+    fn axis_size(&self, axis: AxisId) -> usize {
+        self.axes[axis.index()].size
+    }
+
+    pub(crate) fn node_axes(&self, node: NodeId) -> Option<&NodeAxes> {
+        self.nodes[node.index()].as_ref()
+    }
+}
+
+/// Whether some output is computed from a parameter.
+fn depends_on_parameter(graph: &Graph) -> bool {
+    let mut trained: Vec<bool> = graph.values().map(|(_, value)| value.origin == Origin::Parameter).collect();
+    for (_, node) in graph.nodes() {
+        // A node may write to what it reads, so all that it touches depends on all that it reads.
+        if node.inputs().any(|input| trained[input.index()]) {
+            for value in node.inputs().chain(node.results.iter().copied()) {
+                trained[value.index()] = true;
+            }
+        }
+    }
+    graph.outputs().iter().any(|output| trained[output.index()])
+}
+
+/// The analysis under way.
+struct Walk<'a> {
+    graph: &'a Graph,
+    axes: Axes,
+    dims: Vec<Vec<Expr>>,
+    nodes: Vec<Option<NodeAxes>>,
+    unknown_ops: BTreeMap<String, NodeId>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(graph: &'a Graph) -> Self {
+        let mut axes = Axes::default();
+        let dims = graph
+            .values()
+            .map(|(_, value)| match value.origin {
+                Origin::Node { .. } => Vec::new(),
+                origin => {
+                    let dims: Vec<_> = value.meta.shape.iter().map(|&size| axes.fresh(size as usize)).collect();
+                    if origin == Origin::Input {
+                        dims.iter().for_each(|dim| axes.pin(dim, &Pin::GraphInput));
+                    }
+                    dims
+                }
+            })
+            .collect();
+        Self { graph, axes, dims, nodes: Vec::with_capacity(graph.nodes().len()), unknown_ops: BTreeMap::new() }
+    }
+
+    fn node(&mut self, id: NodeId) -> Result<(), AnalysisError> {
+        let node = self.graph.node(id);
+        let axes = match ops::rule(self.graph, id)? {
+            Some(rule) => {
+                self.axes.no_refinement = Some(Pin::NoRefinement { node: id, op: node.op.clone() });
+                Some(self.apply(id, rule)?)
+            }
+            None => {
+                self.unknown(id);
+                None
+            }
+        };
+        self.nodes.push(axes);
+        Ok(())
+    }
+
+    /// Makes equal what the rule of a node says is equal.
+    fn apply(&mut self, id: NodeId, rule: Rule) -> Result<NodeAxes, AnalysisError> {
+        let graph = self.graph;
+        let node = graph.node(id);
+        let size = |source| AnalysisError::Size { node: graph.describe(id), source };
+        let mut factors: Vec<Option<Expr>> = vec![None; rule.factors.len()];
+        let mut composite = Vec::new();
+        let view = NodeView::new(graph, id);
+        let operands = rule.operands.iter().zip(view.slots());
+        for (terms, value) in operands.filter_map(|(terms, slot)| Some((terms.as_ref()?, slot.value?))) {
+            for (term, dim) in terms.iter().zip(&self.dims[value.index()]) {
+                match term {
+                    Term::Factor(index) => match &factors[*index] {
+                        Some(known) => self.axes.unify(known, dim).map_err(size)?,
+                        None => factors[*index] = Some(dim.clone()),
+                    },
+                    Term::Product(terms) if terms.is_empty() => {}
+                    _ => composite.push((term, dim.clone())),
+                }
+            }
+        }
+        let factors: Vec<Expr> = factors
+            .into_iter()
+            .zip(&rule.factors)
+            .map(|(known, factor)| known.unwrap_or_else(|| self.axes.fresh(factor.size as usize)))
+            .collect();
+        for (term, dim) in composite {
+            let e = self.expr(term, &factors);
+            self.axes.unify(&e, &dim).map_err(size)?;
+        }
+        for (factor, e) in rule.factors.iter().zip(&factors) {
+            match factor.mark {
+                Mark::Free => {}
+                Mark::Inexact => self.axes.mark_inexact(e, id),
+                Mark::Pinned => {
+                    let pin = Pin::Operation { node: id, op: node.op.clone(), factor: factor.name.clone() };
+                    self.axes.pin(e, &pin);
+                }
+            }
+        }
+        for (index, (&value, terms)) in node.results.iter().zip(&rule.results).enumerate() {
+            let dims: Vec<_> = terms.iter().map(|term| self.expr(term, &factors)).collect();
+            let shape = graph.shape(value);
+            let expected: Vec<_> = dims.iter().map(|dim| self.axes.size(dim)).collect();
+            if !expected.iter().map(|&size| size as i64).eq(shape.iter().copied()) {
+                let shape = shape.to_vec();
+                return Err(AnalysisError::Shape { node: graph.describe(id), index, shape, expected });
+            }
+            self.dims[value.index()] = dims;
+        }
+        Ok(NodeAxes { rule, factors })
+    }
+
+    fn expr(&mut self, term: &Term, factors: &[Expr]) -> Expr {
+        match term {
+            Term::Factor(index) => factors[*index].clone(),
+            Term::Product(terms) => Expr::product(terms.iter().map(|term| self.expr(term, factors)).collect()),
+            Term::Sum(terms) => Expr::sum(terms.iter().map(|term| self.expr(term, factors)).collect()),
+            Term::Index(index, indices) => self.axes.index(&factors[*index], indices),
+        }
+    }
+
+    /// Pins all that an operation without a rule touches.
+    fn unknown(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let pin = Pin::UnknownOp { node: id, op: node.op.clone() };
+        for &value in &node.results {
+            let shape = self.graph.shape(value);
+            self.dims[value.index()] = shape.iter().map(|&size| self.axes.fresh(size as usize)).collect();
+        }
+        for value in node.inputs().chain(node.results.iter().copied()) {
+            for dim in &self.dims[value.index()] {
+                self.axes.pin(dim, &pin);
+            }
+        }
+        if !self.unknown_ops.contains_key(&node.op) {
+            tracing::warn!(
+                op = node.op,
+                node = %id,
+                "no rule for the operation: the axes that it touches are not pruned; `register_op!` adds a rule",
+            );
+            self.unknown_ops.insert(node.op.clone(), id);
+        }
+    }
+
+    fn finish(mut self) -> Analysis {
+        for &output in self.graph.outputs() {
+            for dim in &self.dims[output.index()] {
+                self.axes.pin(dim, &Pin::GraphOutput);
+            }
+        }
+        for dim in self.dims.iter_mut().flatten() {
+            *dim = self.axes.resolve_deep(dim);
+        }
+        for e in self.nodes.iter_mut().flatten().flat_map(|node| &mut node.factors) {
+            *e = self.axes.resolve_deep(e);
+        }
+        let mut analysis = Analysis {
+            graph: self.graph.clone(),
+            dims: self.dims,
+            nodes: self.nodes,
+            axes: self.axes.into_axes(),
+            groups: Vec::new(),
+            unknown_ops: self.unknown_ops,
+        };
+        analysis.groups = groups::collect(&mut analysis);
+        analysis
+    }
+}

@@ -1,0 +1,139 @@
+//! The graph of what is left: shapes of all values, and the sizes that are burnt into arguments.
+
+use std::fmt;
+
+use crate::deps::{Analysis, Kept, NodeAxes};
+use crate::graph::{Argument, Graph, Node, Origin};
+use crate::ops::{Rewrite, Term};
+
+/// Something of the network's code that a cut makes wrong where the code itself goes on being run instead of its graph.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum BurntIn {
+    /// An argument must be another one.
+    Argument {
+        /// The node, with its operation.
+        node: String,
+        /// The argument.
+        argument: String,
+        /// What it is in the code.
+        is: Argument,
+        /// What it must be.
+        must_be: Argument,
+    },
+    /// An operation must be another one, since its parts are no longer equal.
+    Operation {
+        /// The node, with its operation.
+        node: String,
+        /// The operation that it must be.
+        must_be: String,
+    },
+    /// A tensor that belongs to no variable must be sliced.
+    Constant {
+        /// Its name in the graph.
+        name: String,
+        /// Its shape in the code.
+        is: Vec<i64>,
+        /// The shape that it must have.
+        must_be: Vec<i64>,
+    },
+}
+
+impl fmt::Display for BurntIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument { node, argument, is, must_be } => write!(f, "{node}: {argument}={is} must be {must_be}"),
+            Self::Operation { node, must_be } => write!(f, "{node} must be {must_be}"),
+            Self::Constant { name, is, must_be } => write!(f, "constant `{name}` of shape {is:?} must be {must_be:?}"),
+        }
+    }
+}
+
+impl Analysis {
+    /// What in the traced code contradicts the coordinates that are left. Empty where the code can go on being run on
+    /// the cut variables; the rewritten graph is right in any case.
+    pub fn burnt_in(&self, kept: &Kept) -> Vec<BurntIn> {
+        let left = self.rewrite(kept);
+        let mut found = Vec::new();
+        for (id, was) in self.graph().stored().filter(|(_, value)| value.origin == Origin::Constant) {
+            if left.shape(id) != was.meta.shape {
+                let (is, must_be) = (was.meta.shape.clone(), left.shape(id).to_vec());
+                found.push(BurntIn::Constant { name: was.name.clone(), is, must_be });
+            }
+        }
+        for ((id, was), (_, is)) in self.graph().nodes().zip(left.nodes()) {
+            let node = self.graph().describe(id);
+            if was.op != is.op {
+                found.push(BurntIn::Operation { node, must_be: is.op.clone() });
+                continue;
+            }
+            for ((argument, was), (_, is)) in was.arguments.iter().zip(&is.arguments).filter(|(was, is)| was != is) {
+                let (argument, was, is) = (argument.clone(), was.clone(), is.clone());
+                found.push(BurntIn::Argument { node: node.clone(), argument, is: was, must_be: is });
+            }
+        }
+        found
+    }
+
+    /// The graph with the coordinates that are left. Arguments that no size changed for stay as they were written.
+    pub fn rewrite(&self, kept: &Kept) -> Graph {
+        let mut graph = self.graph().clone();
+        for (id, _) in self.graph().values() {
+            for (size, dim) in graph.value_mut(id).meta.shape.iter_mut().zip(self.dims(id)) {
+                *size = kept.size(self, dim) as i64;
+            }
+        }
+        for (id, _) in self.graph().nodes() {
+            if let Some(axes) = self.node_axes(id).filter(|axes| !axes.rule.rewrites.is_empty()) {
+                self.rewrite_node(kept, axes, graph.node_mut(id));
+            }
+        }
+        graph
+    }
+
+    fn rewrite_node(&self, kept: &Kept, axes: &NodeAxes, node: &mut Node) {
+        let all = Kept::all();
+        let new_size = |term: &Term| {
+            let size = kept.term_size(self, term, &axes.factors);
+            (size != all.term_size(self, term, &axes.factors)).then_some(size as i64)
+        };
+        for rewrite in &axes.rule.rewrites {
+            match rewrite {
+                Rewrite::Op { when, op, overload, arguments } => {
+                    if when.iter().any(|term| new_size(term).is_some()) {
+                        node.op.clone_from(op);
+                        node.overload.clone_from(overload);
+                        node.arguments.clone_from(arguments);
+                    }
+                }
+                Rewrite::Size { argument, term } => {
+                    if let Some(size) = new_size(term) {
+                        set(node, argument, Argument::Int(size));
+                    }
+                }
+                Rewrite::Sizes { argument, terms } => {
+                    if let Some(Argument::Ints(sizes)) = argument_mut(node, argument) {
+                        for (size, term) in sizes.iter_mut().zip(terms).filter(|(size, _)| **size != -1) {
+                            *size = new_size(term).unwrap_or(*size);
+                        }
+                    }
+                }
+                Rewrite::Value { when, argument, value } => {
+                    if new_size(when).is_some() {
+                        set(node, argument, value.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn argument_mut<'a>(node: &'a mut Node, name: &str) -> Option<&'a mut Argument> {
+    node.arguments.iter_mut().find(|(key, _)| key == name).map(|(_, argument)| argument)
+}
+
+fn set(node: &mut Node, name: &str, value: Argument) {
+    if let Some(argument) = argument_mut(node, name) {
+        *argument = value;
+    }
+}

@@ -1,0 +1,219 @@
+//! A graph with its tensors: a network that runs.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use tch::{Device, Tensor, nn};
+
+use super::{ExecError, Mode, Program};
+use crate::graph::{Graph, Origin};
+use crate::ids::ValueId;
+
+/// Programs kept for input shapes other than those of the graph.
+const CACHED_PROGRAMS: usize = 4;
+
+/// How a graph changes when its inputs have other shapes.
+pub trait Resize: Send {
+    /// The graph for inputs of these shapes, `None` where it needs no change.
+    ///
+    /// # Contract
+    ///
+    /// Its values have the same ids, and those that are stored have the same tensors.
+    fn resize(&self, graph: &Graph, shapes: &[Vec<i64>]) -> Option<Graph>;
+}
+
+impl<F: Fn(&Graph, &[Vec<i64>]) -> Option<Graph> + Send> Resize for F {
+    fn resize(&self, graph: &Graph, shapes: &[Vec<i64>]) -> Option<Graph> {
+        self(graph, shapes)
+    }
+}
+
+/// A network as a graph and its tensors, which are shared with whoever made them.
+///
+/// It is an [`nn::ModuleT`] where it has one input and one output.
+pub struct GraphModule {
+    graph: Graph,
+    stored: Vec<Option<Tensor>>,
+    device: Device,
+    program: Arc<Program>,
+    warnings: Vec<String>,
+    resize: Option<Box<dyn Resize>>,
+    resized: RefCell<Vec<(Vec<Vec<i64>>, Arc<Program>)>>,
+}
+
+impl GraphModule {
+    /// A network of a graph and the tensors of its parameters, buffers and constants.
+    pub fn new(graph: Graph, mut tensors: BTreeMap<ValueId, Tensor>, device: Device) -> Result<Self, ExecError> {
+        let stored: Vec<_> = graph.values().map(|(id, _)| tensors.remove(&id)).collect();
+        check_stored(&graph, &stored)?;
+        let program = Arc::new(Program::compile(&graph, device)?);
+        Ok(Self { graph, stored, device, program, warnings: Vec::new(), resize: None, resized: RefCell::default() })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Where it runs.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// What the graph may not say of the network that it was made from.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Runs the network.
+    pub fn forward(&self, inputs: &[Tensor], mode: Mode) -> Result<Vec<Tensor>, ExecError> {
+        self.run(inputs, mode, None)
+    }
+
+    /// Runs the network and shows every value that a node makes to `observe`, as soon as it is made.
+    pub fn forward_observed(
+        &self,
+        inputs: &[Tensor],
+        mode: Mode,
+        observe: &mut dyn FnMut(ValueId, &Tensor),
+    ) -> Result<Vec<Tensor>, ExecError> {
+        self.run(inputs, mode, Some(observe))
+    }
+
+    /// The trained tensors by name, in its order; frozen ones too.
+    pub fn parameters(&self) -> Vec<(String, Tensor)> {
+        self.tensors_of(|origin| origin == Origin::Parameter)
+    }
+
+    /// The tensors that are kept and not trained by name, in its order.
+    pub fn buffers(&self) -> Vec<(String, Tensor)> {
+        self.tensors_of(|origin| origin == Origin::Buffer)
+    }
+
+    /// The parameters and buffers by name, in its order.
+    pub fn named_tensors(&self) -> Vec<(String, Tensor)> {
+        self.tensors_of(|origin| matches!(origin, Origin::Parameter | Origin::Buffer))
+    }
+
+    /// The tensor of a parameter, buffer or constant.
+    pub fn tensor(&self, value: ValueId) -> Option<&Tensor> {
+        self.stored.get(value.index())?.as_ref()
+    }
+
+    /// Gives a constant another tensor.
+    pub fn set_constant(&mut self, value: ValueId, tensor: Tensor) -> Result<(), ExecError> {
+        let found = self.graph.values().nth(value.index()).map(|(_, found)| found);
+        match found {
+            Some(found) if found.origin == Origin::Constant => {
+                self.stored[value.index()] = Some(tensor);
+                Ok(())
+            }
+            found => {
+                let name = found.map(|found| found.name.clone()).unwrap_or_default();
+                Err(ExecError::NotConstant { value, name })
+            }
+        }
+    }
+
+    /// Replaces the graph by another over the same values. Nothing has changed where an error is returned.
+    pub fn replace_graph(&mut self, graph: Graph) -> Result<(), ExecError> {
+        check_stored(&graph, &self.stored)?;
+        let program = Arc::new(Program::compile(&graph, self.device)?);
+        self.stored.resize_with(graph.values().len(), || None);
+        self.graph = graph;
+        self.program = program;
+        self.resized.borrow_mut().clear();
+        Ok(())
+    }
+
+    /// Sets what is asked when inputs come in other shapes than those of the graph. Without it the graph is run as
+    /// it is, which fails or not by the sizes that it has burnt in.
+    pub fn set_resize(&mut self, resize: Option<Box<dyn Resize>>) {
+        self.resize = resize;
+        self.resized.borrow_mut().clear();
+    }
+
+    pub(crate) fn add_warnings(&mut self, warnings: impl IntoIterator<Item = String>) {
+        self.warnings.extend(warnings);
+    }
+
+    fn run(
+        &self,
+        inputs: &[Tensor],
+        mode: Mode,
+        observe: Option<&mut dyn FnMut(ValueId, &Tensor)>,
+    ) -> Result<Vec<Tensor>, ExecError> {
+        self.program_for(inputs)?.run(&self.stored, inputs, mode, observe)
+    }
+
+    fn program_for(&self, inputs: &[Tensor]) -> Result<Arc<Program>, ExecError> {
+        let Some(resize) = &self.resize else { return Ok(self.program.clone()) };
+        let shapes: Vec<Vec<i64>> = inputs.iter().map(Tensor::size).collect();
+        let expected = self.graph.inputs().iter().map(|&input| self.graph.shape(input));
+        if shapes.iter().map(Vec::as_slice).eq(expected) {
+            return Ok(self.program.clone());
+        }
+        let mut resized = self.resized.borrow_mut();
+        if let Some(place) = resized.iter().position(|(of, _)| *of == shapes) {
+            let found = resized.remove(place);
+            let program = found.1.clone();
+            resized.push(found);
+            return Ok(program);
+        }
+        let program = match resize.resize(&self.graph, &shapes) {
+            Some(graph) => Arc::new(Program::compile(&graph, self.device)?),
+            None => self.program.clone(),
+        };
+        if resized.len() == CACHED_PROGRAMS {
+            resized.remove(0);
+        }
+        resized.push((shapes, program.clone()));
+        Ok(program)
+    }
+
+    fn tensors_of(&self, wanted: impl Fn(Origin) -> bool) -> Vec<(String, Tensor)> {
+        let mut tensors: Vec<_> = self
+            .graph
+            .values()
+            .filter(|(_, value)| wanted(value.origin))
+            .filter_map(|(id, value)| Some((value.name.clone(), self.tensor(id)?.shallow_clone())))
+            .collect();
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        tensors
+    }
+}
+
+impl fmt::Debug for GraphModule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stored = self.stored.iter().flatten().count();
+        f.debug_struct("GraphModule")
+            .field("nodes", &self.graph.nodes().len())
+            .field("stored", &stored)
+            .field("device", &self.device)
+            .finish_non_exhaustive()
+    }
+}
+
+impl nn::ModuleT for GraphModule {
+    /// Runs the network; like every module of tch it panics where that fails, and where the network has more than
+    /// one input or output.
+    fn forward_t(&self, xs: &Tensor, train: bool) -> Tensor {
+        let outputs = self.forward(std::slice::from_ref(xs), Mode::from_train(train));
+        match outputs.as_deref() {
+            Ok([output]) => output.shallow_clone(),
+            Ok(outputs) => panic!("the network has {} outputs: call `forward`", outputs.len()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn check_stored(graph: &Graph, stored: &[Option<Tensor>]) -> Result<(), ExecError> {
+    for (id, value) in graph.stored() {
+        if stored.get(id.index()).is_none_or(Option::is_none) {
+            return Err(ExecError::NotStored { value: id, name: value.name.clone() });
+        }
+    }
+    Ok(())
+}

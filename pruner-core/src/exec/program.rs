@@ -1,0 +1,197 @@
+//! A graph made ready to run: operators found, arguments prepared, last uses known.
+
+use std::collections::HashMap;
+
+use tch::{Device, Tensor};
+
+use super::{ExecError, Mode};
+use crate::aten::{Call, Operator};
+use crate::graph::{Argument, Graph, Node, Origin};
+use crate::ids::ValueId;
+
+/// A graph made ready to run on one device. It holds no tensors: those of the network are given to every run.
+#[derive(Debug)]
+pub struct Program {
+    steps: Vec<Step>,
+    outputs: Vec<Source>,
+    inputs: usize,
+    values: usize,
+}
+
+#[derive(Debug)]
+struct Step {
+    node: String,
+    call: Call,
+    operands: Vec<Source>,
+    results: Vec<ValueId>,
+    /// Values that no later step reads and the network does not return.
+    dead: Vec<ValueId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Input(usize),
+    Stored(ValueId),
+    Made(ValueId),
+}
+
+impl Program {
+    /// Prepares the nodes of a graph. Devices in their arguments become `device`.
+    pub fn compile(graph: &Graph, device: Device) -> Result<Self, ExecError> {
+        let mut operators = HashMap::new();
+        let mut made = vec![false; graph.values().len()];
+        let mut steps = Vec::with_capacity(graph.nodes().len());
+        for (id, node) in graph.nodes() {
+            let describe = || graph.describe(id);
+            let operands = node
+                .inputs()
+                .map(|value| source(graph, value, &made, describe))
+                .collect::<Result<Vec<_>, ExecError>>()?;
+            let key = (node.op.as_str(), node.overload.as_str());
+            let failed = |source| ExecError::Prepare { node: describe(), source };
+            let operator = match operators.entry(key) {
+                std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
+                std::collections::hash_map::Entry::Vacant(new) => {
+                    new.insert(Operator::find(&node.op, &node.overload).map_err(failed)?)
+                }
+            };
+            let call = operator.prepare(&on_device(node, operator, device)).map_err(failed)?;
+            for result in &node.results {
+                made[result.index()] = true;
+            }
+            steps.push(Step { node: describe(), call, operands, results: node.results.clone(), dead: Vec::new() });
+        }
+        let outputs = graph
+            .outputs()
+            .iter()
+            .map(|&value| source(graph, value, &made, || "the network".to_owned()))
+            .collect::<Result<Vec<_>, ExecError>>()?;
+        let mut program = Self { steps, outputs, inputs: graph.inputs().len(), values: made.len() };
+        program.find_last_uses();
+        Ok(program)
+    }
+
+    /// Runs it. `stored` holds by the place of its id the tensor of every parameter, buffer and constant.
+    ///
+    /// `observe` is shown every value that a node makes, before any is dropped.
+    pub fn run(
+        &self,
+        stored: &[Option<Tensor>],
+        inputs: &[Tensor],
+        mode: Mode,
+        mut observe: Option<&mut dyn FnMut(ValueId, &Tensor)>,
+    ) -> Result<Vec<Tensor>, ExecError> {
+        if inputs.len() != self.inputs {
+            return Err(ExecError::InputCount { expected: self.inputs, given: inputs.len() });
+        }
+        let train = Some(mode == Mode::Train);
+        let mut values: Vec<Option<Tensor>> = Vec::new();
+        values.resize_with(self.values, || None);
+        let mut results = Vec::new();
+        for step in &self.steps {
+            let operands = step
+                .operands
+                .iter()
+                .map(|source| source.tensor(stored, inputs, &values))
+                .collect::<Result<Vec<_>, _>>()?;
+            step.call
+                .run(&operands, train, &mut results)
+                .map_err(|source| ExecError::Run { node: step.node.clone(), source })?;
+            if results.len() != step.results.len() {
+                return Err(ExecError::ResultCount {
+                    node: step.node.clone(),
+                    expected: step.results.len(),
+                    made: results.len(),
+                });
+            }
+            for (&value, tensor) in step.results.iter().zip(results.drain(..)) {
+                if let Some(observe) = &mut observe {
+                    observe(value, &tensor);
+                }
+                values[value.index()] = Some(tensor);
+            }
+            for value in &step.dead {
+                values[value.index()] = None;
+            }
+        }
+        self.outputs.iter().map(|source| source.tensor(stored, inputs, &values).map(Tensor::shallow_clone)).collect()
+    }
+
+    fn find_last_uses(&mut self) {
+        let mut used = vec![false; self.values];
+        for source in &self.outputs {
+            if let Source::Made(value) = source {
+                used[value.index()] = true;
+            }
+        }
+        for step in self.steps.iter_mut().rev() {
+            let operands = step.operands.iter().filter_map(|source| match source {
+                Source::Made(value) => Some(*value),
+                _ => None,
+            });
+            for value in operands.chain(step.results.iter().copied()) {
+                if !std::mem::replace(&mut used[value.index()], true) {
+                    step.dead.push(value);
+                }
+            }
+        }
+    }
+}
+
+impl Source {
+    fn tensor<'a>(
+        self,
+        stored: &'a [Option<Tensor>],
+        inputs: &'a [Tensor],
+        values: &'a [Option<Tensor>],
+    ) -> Result<&'a Tensor, ExecError> {
+        match self {
+            Self::Input(index) => Ok(&inputs[index]),
+            Self::Stored(value) => stored
+                .get(value.index())
+                .and_then(Option::as_ref)
+                .ok_or_else(|| ExecError::NotStored { value, name: String::new() }),
+            Self::Made(value) => {
+                Ok(values[value.index()].as_ref().expect("made before it is read and dropped only after its last use"))
+            }
+        }
+    }
+}
+
+fn source(graph: &Graph, value: ValueId, made: &[bool], place: impl FnOnce() -> String) -> Result<Source, ExecError> {
+    if value.index() >= made.len() {
+        return Err(ExecError::NotMade { place: place(), value });
+    }
+    match graph.value(value).origin {
+        Origin::Input => match graph.inputs().iter().position(|&input| input == value) {
+            Some(index) => Ok(Source::Input(index)),
+            None => Err(ExecError::NotMade { place: place(), value }),
+        },
+        Origin::Parameter | Origin::Buffer | Origin::Constant => Ok(Source::Stored(value)),
+        Origin::Node { .. } if made[value.index()] => Ok(Source::Made(value)),
+        Origin::Node { .. } => Err(ExecError::NotMade { place: place(), value }),
+    }
+}
+
+/// The arguments with every device replaced; a factory that names none would use the default one.
+fn on_device(node: &Node, operator: &Operator, device: Device) -> Vec<(String, Argument)> {
+    let mut arguments = node.arguments.clone();
+    for argument in operator.arguments().iter().filter(|argument| argument.device) {
+        let given = arguments.iter_mut().find(|(name, _)| *name == argument.name);
+        match given {
+            Some((_, Argument::None)) | None if !operator.is_factory() => {}
+            Some((_, value)) => *value = Argument::Device(device_name(device)),
+            None => arguments.push((argument.name.clone(), Argument::Device(device_name(device)))),
+        }
+    }
+    arguments
+}
+
+fn device_name(device: Device) -> String {
+    match device {
+        Device::Cpu => "cpu".to_owned(),
+        Device::Cuda(index) => format!("cuda:{index}"),
+        Device::Mps => "mps".to_owned(),
+        Device::Vulkan => "vulkan".to_owned(),
+    }
+}

@@ -1,0 +1,129 @@
+//! From the elements of a stored tensor to one number per coordinate.
+//!
+//! A *fold* takes a tensor and the dimensions to fold over, such as `|t, dims| t.f_sum_dim_intlist(dims, false, None)`.
+//! It is applied twice, first to the slice at each position of the member's dimension and then to the positions of
+//! each coordinate, so it must satisfy three laws that sums of any terms, maxima of absolute values and p-norms do:
+//! folding parts and then their folds is folding the whole; a single non-negative number, or for sums any, folds to
+//! itself; zeros change nothing.
+//!
+//! Positions are gathered by coordinate before they are folded, not scattered with atomic additions, so that a score
+//! is the same to the last bit from run to run on every device.
+
+use tch::{Kind, TchError, Tensor};
+
+use super::ImportanceError;
+use crate::deps::{Layout, Member};
+
+/// `tensor`, which has the shape of the member's, folded to one number per coordinate of a group of `size`: `[size]` in
+/// single precision.
+///
+/// A coordinate that does not occur in the member gets 0; [`missing`] tells which those are.
+pub fn per_coordinate(
+    member: &Member,
+    tensor: &Tensor,
+    size: usize,
+    fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
+) -> Result<Tensor, ImportanceError> {
+    gather(member, &per_position(member, tensor, &fold)?, size, fold)
+}
+
+/// `tensor` folded over all its dimensions but the member's: one number per position, in single precision.
+///
+/// Elements of less than single precision are widened first.
+pub fn per_position(
+    member: &Member,
+    tensor: &Tensor,
+    fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
+) -> Result<Tensor, ImportanceError> {
+    let (shape, len) = (tensor.size(), member.layout.len());
+    if shape.get(member.dim) != Some(&(len as i64)) {
+        return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: len });
+    }
+    let wide = widen(member, tensor)?;
+    if wide.numel() == 0 {
+        return Ok(Tensor::f_zeros([len as i64], (Kind::Float, tensor.device()))?);
+    }
+    // A vector gets a dimension to fold over: libtorch takes an empty list of dimensions as all of them.
+    let wide = if shape.len() == 1 { wide.f_unsqueeze(1)? } else { wide };
+    let others: Vec<i64> = (0..wide.dim() as i64).filter(|&dim| dim != member.dim as i64).collect();
+    folded(member, &wide, &others, len, fold)
+}
+
+/// Which coordinates of a group of `size` do not occur in the member, as `[size]` truth values on `device`; `None` if all
+/// do.
+pub fn missing(member: &Member, size: usize, device: tch::Device) -> Result<Option<Tensor>, ImportanceError> {
+    let mut missing = vec![true; size];
+    for coordinate in member.layout.coordinates().flatten() {
+        *missing.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))? = false;
+    }
+    if missing.contains(&true) { Ok(Some(to_device(&Tensor::f_from_slice(&missing)?, device)?)) } else { Ok(None) }
+}
+
+/// The tensor `host` on `device`, without waiting for what the device has yet to do.
+pub fn to_device(host: &Tensor, device: tch::Device) -> Result<Tensor, TchError> {
+    if device == tch::Device::Cpu {
+        Ok(host.shallow_clone())
+    } else {
+        host.f_to_device_(device, host.f_kind()?, true, false)
+    }
+}
+
+/// `tensor` in at least single precision.
+pub fn widen(member: &Member, tensor: &Tensor) -> Result<Tensor, ImportanceError> {
+    match tensor.f_kind()? {
+        Kind::Float | Kind::Double => Ok(tensor.shallow_clone()),
+        Kind::Half | Kind::BFloat16 => Ok(tensor.f_to_kind(Kind::Float)?),
+        kind => Err(ImportanceError::NotFloat { name: member.name.clone(), kind }),
+    }
+}
+
+/// One number per position, folded to one per coordinate.
+fn gather(
+    member: &Member,
+    positions: &Tensor,
+    size: usize,
+    fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
+) -> Result<Tensor, ImportanceError> {
+    let table = match &member.layout {
+        Layout::Identity(len) if *len == size => return Ok(positions.shallow_clone()),
+        Layout::Identity(len) => {
+            let shape = vec![*len as i64];
+            return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: size });
+        }
+        Layout::Table(table) => table,
+    };
+    let mut places: Vec<Vec<i64>> = vec![Vec::new(); size];
+    for (position, &coordinate) in table.iter().enumerate().filter(|(_, coordinate)| **coordinate != Layout::NONE) {
+        places.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))?.push(position as i64);
+    }
+    let most = places.iter().map(Vec::len).max().unwrap_or(0);
+    if most == 0 {
+        return Ok(Tensor::f_zeros([size as i64], (Kind::Float, positions.device()))?);
+    }
+    let padding = table.len() as i64;
+    let padded = places.iter().any(|places| places.len() < most);
+    let index: Vec<i64> =
+        places.into_iter().flat_map(|places| places.into_iter().chain(std::iter::repeat(padding)).take(most)).collect();
+    let index = to_device(&Tensor::f_from_slice(&index)?, positions.device())?;
+    let source = if padded { positions.f_constant_pad_nd([0, 1])? } else { positions.shallow_clone() };
+    let gathered = source.f_index_select(0, &index)?.f_view([size as i64, most as i64])?;
+    folded(member, &gathered, &[1], size, fold)
+}
+
+fn folded(
+    member: &Member,
+    tensor: &Tensor,
+    dims: &[i64],
+    expected: usize,
+    fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
+) -> Result<Tensor, ImportanceError> {
+    let folded = fold(tensor, dims)?;
+    if folded.size() != [expected as i64] {
+        return Err(ImportanceError::Fold { name: member.name.clone(), found: folded.size(), expected });
+    }
+    Ok(folded.f_to_kind(Kind::Float)?)
+}
+
+fn beyond(member: &Member, coordinate: u32, size: usize) -> ImportanceError {
+    ImportanceError::Layout { name: member.name.clone(), coordinate, size }
+}

@@ -1,0 +1,406 @@
+//! The registry of plugins: which criteria and schedulers are linked into the program, and how they are read by name.
+//!
+//! A plugin is a type that implements [`Importance`](../importance/trait.Importance.html) or
+//! [`Scheduler`](crate::scheduler::Scheduler) under `typetag`, and one line that says what it is:
+//!
+//! ```
+//! use pruner_core::register_scheduler;
+//! use pruner_core::scheduler::{Scheduler, progress};
+//! use serde::{Deserialize, Serialize};
+//!
+//! register_scheduler!("square", "t²: slow at first");
+//!
+//! #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Square {}
+//!
+//! #[typetag::serde(name = "square")]
+//! impl Scheduler for Square {
+//!     fn ratio(&self, step: usize, steps: usize) -> f64 {
+//!         progress(step, steps).powi(2)
+//!     }
+//! }
+//!
+//! let scheduler = pruner_core::registry::scheduler_from("square", serde_json::Value::Null)?;
+//! assert_eq!(scheduler.ratio(1, 2), 0.25);
+//! # pruner_core::registry::check()?;
+//! # Ok::<(), pruner_core::registry::RegistryError>(())
+//! ```
+//!
+//! A plugin whose crate nothing names is not linked: the program holds `use that_crate as _;`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::scheduler::Scheduler;
+
+#[doc(hidden)]
+pub use inventory;
+
+/// What a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An importance criterion.
+    Importance,
+    /// A scheduler.
+    Scheduler,
+}
+
+impl Kind {
+    /// The key under which a config names a plugin of this kind.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Importance => "importance",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.tag())
+    }
+}
+
+/// What a plugin says of itself; made by [`register_importance!`](crate::register_importance) and
+/// [`register_scheduler!`](crate::register_scheduler).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
+pub struct Plugin {
+    /// What it is.
+    pub kind: Kind,
+    /// The name by which a config names it.
+    pub name: &'static str,
+    /// What it does, in a line.
+    pub description: &'static str,
+    /// The module that registers it, its crate first.
+    pub module: &'static str,
+    /// The file that registers it.
+    pub file: &'static str,
+}
+
+inventory::collect!(Plugin);
+
+impl Plugin {
+    /// What the macros call.
+    #[doc(hidden)]
+    pub const fn new(
+        kind: Kind,
+        name: &'static str,
+        description: &'static str,
+        [module, file]: [&'static str; 2],
+    ) -> Self {
+        Self { kind, name, description, module, file }
+    }
+
+    /// Its options with their defaults, `None` where one of them has no default.
+    pub fn defaults(&self) -> Option<Map<String, Value>> {
+        let plugin_trait = inventory::iter::<PluginTrait>().find(|plugin_trait| plugin_trait.kind == self.kind)?;
+        let config = config(self.kind, self.name, Value::Null).ok()?;
+        match (plugin_trait.round_trip)(config) {
+            Ok(Value::Object(mut options)) => {
+                options.remove(self.kind.tag());
+                Some(options)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Lists an importance criterion: its `typetag` name and a line that says what it does.
+#[macro_export]
+macro_rules! register_importance {
+    ($name:literal, $description:literal $(,)?) => {
+        $crate::registry::inventory::submit! {
+            $crate::registry::Plugin::new(
+                $crate::registry::Kind::Importance, $name, $description, [::core::module_path!(), ::core::file!()],
+            )
+        }
+    };
+}
+
+/// Lists a scheduler: its `typetag` name and a line that says what it does.
+#[macro_export]
+macro_rules! register_scheduler {
+    ($name:literal, $description:literal $(,)?) => {
+        $crate::registry::inventory::submit! {
+            $crate::registry::Plugin::new(
+                $crate::registry::Kind::Scheduler, $name, $description, [::core::module_path!(), ::core::file!()],
+            )
+        }
+    };
+}
+
+/// Every plugin that is linked into the program, by kind and name.
+pub fn plugins() -> Vec<&'static Plugin> {
+    let mut plugins: Vec<_> = inventory::iter::<Plugin>().collect();
+    plugins.sort_unstable();
+    plugins
+}
+
+/// Every importance criterion, by name.
+pub fn importances() -> Vec<&'static Plugin> {
+    plugins().into_iter().filter(|plugin| plugin.kind == Kind::Importance).collect()
+}
+
+/// Every scheduler, by name.
+pub fn schedulers() -> Vec<&'static Plugin> {
+    plugins().into_iter().filter(|plugin| plugin.kind == Kind::Scheduler).collect()
+}
+
+/// Whether every plugin has a name of its own, is implemented and is listed.
+///
+/// Programs call it as they start: what it finds is a mistake in what was linked, which would else come out only when
+/// a config names the plugin.
+pub fn check() -> Result<(), RegistryError> {
+    for pair in plugins().windows(2) {
+        if (pair[0].kind, pair[0].name) == (pair[1].kind, pair[1].name) {
+            return Err(RegistryError::duplicate(pair[0], pair[1]));
+        }
+    }
+    let mut traits: Vec<_> = inventory::iter::<PluginTrait>().collect();
+    traits.sort_unstable_by_key(|plugin_trait| plugin_trait.kind);
+    for PluginTrait { kind, implemented, .. } in traits {
+        let implemented: BTreeSet<_> = implemented(*kind).into_iter().collect();
+        let listed: Vec<_> = plugins().into_iter().filter(|plugin| plugin.kind == *kind).collect();
+        if let Some(plugin) = listed.iter().find(|plugin| !implemented.contains(plugin.name)) {
+            return Err(RegistryError::Unimplemented {
+                kind: *kind,
+                name: plugin.name.to_owned(),
+                module: plugin.module.to_owned(),
+            });
+        }
+        if let Some(name) = implemented.into_iter().find(|name| listed.iter().all(|plugin| plugin.name != *name)) {
+            return Err(RegistryError::Unlisted { kind: *kind, name: name.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// The scheduler `name` with the fields of `options`, an object or null; what is left out has its default.
+pub fn scheduler_from(name: &str, options: Value) -> Result<Box<dyn Scheduler>, RegistryError> {
+    read(Kind::Scheduler, name, options)
+}
+
+/// The scheduler that a config names: `"cubic"`, or `{"scheduler": "one-shot", "at": 3}`.
+pub fn scheduler_from_config(config: Value) -> Result<Box<dyn Scheduler>, RegistryError> {
+    read_config(Kind::Scheduler, config)
+}
+
+/// [`scheduler_from_config`] for a field of a config:
+/// `#[serde(deserialize_with = "pruner_core::registry::deserialize_scheduler")]`.
+///
+/// A field without it reads too; this one allows the bare name and has the better messages.
+pub fn deserialize_scheduler<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<dyn Scheduler>, D::Error> {
+    scheduler_from_config(Value::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// Why a plugin cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Two plugins have one name.
+    #[error(
+        "two plugins of kind {kind} are called `{name}`: one in {} ({}), one in {} ({}); rename one or do not link its \
+         crate", .places[0].0, .places[0].1, .places[1].0, .places[1].1
+    )]
+    Duplicate {
+        /// What they are.
+        kind: Kind,
+        /// Their name.
+        name: String,
+        /// The module and the file of each.
+        places: [(String, String); 2],
+    },
+    /// A plugin is listed under a name by which none can be read.
+    #[error(
+        "{kind} `{name}` is listed by {module} but not implemented: no `#[typetag::serde(name = \"{name}\")]` has that \
+         name"
+    )]
+    Unimplemented {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// The module that lists it.
+        module: String,
+    },
+    /// A plugin can be read but is not listed.
+    #[error("{kind} `{name}` is implemented but not listed: add `register_{kind}!(\"{name}\", …)` beside it")]
+    Unlisted {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+    },
+    /// There is no plugin of that name.
+    #[error(
+        "unknown {kind} `{name}`{}; known: {}", nearest(.name, .known),
+        if .known.is_empty() { "none".to_owned() } else { .known.join(", ") }
+    )]
+    Unknown {
+        /// What was sought.
+        kind: Kind,
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// The plugin does not take these options.
+    #[error("{kind} `{name}`: {message}")]
+    Options {
+        /// What it is.
+        kind: Kind,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A config that does not name a plugin.
+    #[error("a {kind} is a name or an object such as {{\"{kind}\": \"name\", …}}, not {found}")]
+    Nameless {
+        /// What was sought.
+        kind: Kind,
+        /// What was found.
+        found: String,
+    },
+}
+
+impl RegistryError {
+    fn duplicate(one: &Plugin, other: &Plugin) -> Self {
+        let places = [one, other].map(|plugin| (plugin.module.to_owned(), plugin.file.to_owned()));
+        Self::Duplicate { kind: one.kind, name: one.name.to_owned(), places }
+    }
+}
+
+/// The trait behind a kind, for the functions that treat all kinds alike.
+pub(crate) struct PluginTrait {
+    kind: Kind,
+    implemented: fn(Kind) -> Vec<&'static str>,
+    round_trip: fn(Value) -> Result<Value, serde_json::Error>,
+}
+
+inventory::collect!(PluginTrait);
+
+impl PluginTrait {
+    pub(crate) const fn new<T: ?Sized>(kind: Kind) -> Self
+    where
+        Box<T>: DeserializeOwned + Serialize,
+    {
+        Self {
+            kind,
+            implemented: implemented::<Box<T>>,
+            round_trip: |config| serde_json::to_value(serde_json::from_value::<Box<T>>(config)?),
+        }
+    }
+}
+
+inventory::submit!(PluginTrait::new::<dyn Scheduler>(Kind::Scheduler));
+
+/// The plugin of `kind` called `name`; `T` is the trait of the kind.
+pub(crate) fn read<T: ?Sized>(kind: Kind, name: &str, options: Value) -> Result<Box<T>, RegistryError>
+where
+    Box<T>: DeserializeOwned,
+{
+    let config = config(kind, name, options)?;
+    let mut listed = plugins().into_iter().filter(|plugin| plugin.kind == kind && plugin.name == name);
+    if let (Some(one), Some(other)) = (listed.next(), listed.next()) {
+        return Err(RegistryError::duplicate(one, other));
+    }
+    let known = implemented::<Box<T>>(kind);
+    if !known.contains(&name) {
+        let known = known.into_iter().map(str::to_owned).collect();
+        return Err(RegistryError::Unknown { kind, name: name.to_owned(), known });
+    }
+    serde_json::from_value(config).map_err(|error| RegistryError::Options {
+        kind,
+        name: name.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// The plugin that `config` names.
+pub(crate) fn read_config<T: ?Sized>(kind: Kind, config: Value) -> Result<Box<T>, RegistryError>
+where
+    Box<T>: DeserializeOwned,
+{
+    let nameless = |found: &Value| RegistryError::Nameless { kind, found: found.to_string() };
+    match config {
+        Value::String(name) => read(kind, &name, Value::Null),
+        Value::Object(options) => match options.get(kind.tag()) {
+            Some(Value::String(name)) => read(kind, &name.clone(), Value::Object(options)),
+            _ => Err(nameless(&Value::Object(options))),
+        },
+        other => Err(nameless(&other)),
+    }
+}
+
+/// `options` with the name among them, as `typetag` reads it.
+fn config(kind: Kind, name: &str, options: Value) -> Result<Value, RegistryError> {
+    let refuse = |message: String| RegistryError::Options { kind, name: name.to_owned(), message };
+    let mut options = match options {
+        Value::Null => Map::new(),
+        Value::Object(options) => options,
+        other => return Err(refuse(format!("options are an object, not {other}"))),
+    };
+    match options.insert(kind.tag().to_owned(), Value::String(name.to_owned())) {
+        Some(other) if other != name => Err(refuse(format!("its options name another, {other}"))),
+        _ => Ok(Value::Object(options)),
+    }
+}
+
+/// The names under which `typetag` reads a `B`, which is of `kind`.
+///
+/// `typetag` tells them only to the error that it raises for a name it does not know.
+fn implemented<B: DeserializeOwned>(kind: Kind) -> Vec<&'static str> {
+    struct Names(Vec<&'static str>);
+
+    impl serde::de::Error for Names {
+        fn custom<T: fmt::Display>(_: T) -> Self {
+            Self(Vec::new())
+        }
+
+        fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+            Self(expected.to_vec())
+        }
+    }
+
+    impl std::error::Error for Names {}
+
+    impl fmt::Debug for Names {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    impl fmt::Display for Names {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(&self.0.join(", "))
+        }
+    }
+
+    // No name holds a control character, so that this one is unknown.
+    const UNKNOWN: &str = "\u{0}";
+    match B::deserialize(MapDeserializer::new([(kind.tag(), UNKNOWN)].into_iter())) {
+        Ok(_) => Vec::new(),
+        Err(Names(names)) => names,
+    }
+}
+
+/// ` (did you mean …?)` where one of `known` is near to `name`.
+fn nearest(name: &str, known: &[String]) -> String {
+    let near = |candidate: &String| strsim::damerau_levenshtein(name, candidate);
+    let allowed = (name.chars().count() / 3).max(2);
+    match known.iter().min_by_key(|candidate| near(candidate)) {
+        Some(candidate) if near(candidate) <= allowed && near(candidate) < candidate.chars().count() => {
+            format!(" (did you mean `{candidate}`?)")
+        }
+        _ => String::new(),
+    }
+}

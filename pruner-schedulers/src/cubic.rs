@@ -1,0 +1,41 @@
+//! `cubic`: most of the target early, while much is redundant.
+
+use pruner_core::register_scheduler;
+use pruner_core::scheduler::{Scheduler, progress};
+use serde::{Deserialize, Serialize};
+
+register_scheduler!("cubic", "1 - (1 - t)³: fast at first, ever slower towards the end");
+
+/// The part of the target reached is `1 − (1 − t)³` with `t = step / steps`.
+///
+/// Source: automated gradual pruning, Zhu & Gupta, *To prune, or not to prune* (arXiv 1710.01878), with an initial
+/// sparsity of 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Cubic {}
+
+impl Cubic {
+    /// The scheduler, which has no options.
+    pub fn new() -> Self {
+        Self {}
+    }
+}
+
+#[typetag::serde(name = "cubic")]
+impl Scheduler for Cubic {
+    fn ratio(&self, step: usize, steps: usize) -> f64 {
+        1.0 - (1.0 - progress(step, steps)).powi(3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_four_steps_takes_more_than_half() {
+        let ratios: Vec<f64> = (0..=4).map(|step| Cubic::new().ratio(step, 4)).collect();
+        assert_eq!(ratios, [0.0, 0.578_125, 0.875, 0.984_375, 1.0]);
+    }
+}

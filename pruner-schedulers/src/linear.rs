@@ -1,0 +1,38 @@
+//! `linear`: the same part of the target at every step.
+
+use pruner_core::register_scheduler;
+use pruner_core::scheduler::{Scheduler, progress};
+use serde::{Deserialize, Serialize};
+
+register_scheduler!("linear", "t: the same part of the target at every step");
+
+/// The part of the target reached is `t = step / steps`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Linear {}
+
+impl Linear {
+    /// The scheduler, which has no options.
+    pub fn new() -> Self {
+        Self {}
+    }
+}
+
+#[typetag::serde(name = "linear")]
+impl Scheduler for Linear {
+    fn ratio(&self, step: usize, steps: usize) -> f64 {
+        progress(step, steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_takes_the_same_part() {
+        let ratios: Vec<f64> = (0..=4).map(|step| Linear::new().ratio(step, 4)).collect();
+        assert_eq!(ratios, [0.0, 0.25, 0.5, 0.75, 1.0]);
+    }
+}
