@@ -1,2 +1,117 @@
-//! Placeholder
-fn main() {}
+//! Sets libtorch up for this checkout and runs the project's jobs.
+#![allow(clippy::print_stdout, reason = "a command line tool talks")]
+
+mod archive;
+mod bundle;
+mod cache;
+mod cargo;
+mod config;
+mod data;
+mod download;
+mod idx;
+mod libtorch;
+mod python;
+mod setup;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Provides libtorch 2.11.0 and points this checkout at it
+    Setup {
+        /// Also provide what a GPU needs: about 3 GB
+        #[arg(long)]
+        cuda: bool,
+    },
+    /// Runs the demonstration, after what set-up it needs
+    Demo {
+        /// Arguments of the demonstration
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Runs all tests, after what set-up they need
+    Test {
+        /// Arguments of `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Brings the full Fashion-MNIST for the benchmarks
+    Data {
+        /// Where to put it
+        #[arg(long, default_value = "data/fashion-mnist-full")]
+        dir: PathBuf,
+        /// Also write the balanced subset in data/fashion-mnist anew
+        #[arg(long)]
+        subset: bool,
+    },
+    /// Packs the demonstration for a machine with a GPU, a Python with torch and no Rust
+    Bundle {
+        /// The archive to write
+        #[arg(long, default_value = "target/pruner-demo.tar.gz")]
+        out: PathBuf,
+        /// Then unpack it elsewhere and run it on the CPU, with the arguments after `--`
+        #[arg(long)]
+        check: bool,
+        /// Arguments of the demonstration that `--check` runs
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<ExitCode> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace");
+    match task {
+        Task::Setup { cuda } => {
+            let libtorch = setup::ensure(root, cuda)?;
+            println!("libtorch {} is set up: {}", libtorch::VERSION, libtorch.dir().display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Demo { args } => {
+            let libtorch = setup::ensure(root, false)?;
+            let run = ["run", "--package", "pruner-bench", "--bin", "demo", "--"];
+            cargo::run(cargo::command(root, &libtorch).args(run).args(args))
+        }
+        Task::Test { args } => {
+            let libtorch = setup::ensure(root, false)?;
+            cargo::run(cargo::command(root, &libtorch).args(["test", "--workspace"]).args(args))
+        }
+        Task::Data { dir, subset } => {
+            let dir = root.join(dir);
+            data::full(&dir)?;
+            println!("the full Fashion-MNIST lies in {}", dir.display());
+            if subset {
+                let subset = root.join("data/fashion-mnist");
+                data::subset(&dir, &subset)?;
+                println!("the balanced subset lies in {}", subset.display());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Bundle { out, check, args } => {
+            let libtorch = setup::ensure(root, false)?;
+            let out = root.join(out);
+            let bytes = bundle::pack(root, &libtorch, &out)?;
+            println!("{} ({:.1} MiB)", out.display(), bytes as f64 / f64::from(1 << 20));
+            if check { bundle::check(&out, &libtorch, &args) } else { Ok(ExitCode::SUCCESS) }
+        }
+    }
+}
