@@ -11,6 +11,8 @@ pub mod ops;
 
 pub mod deps;
 
+pub mod plan;
+
 pub mod scheduler;
 
 pub mod registry;
@@ -29,3 +31,9 @@ pub mod trace;
 
 #[cfg(feature = "torch")]
 pub mod optim;
+
+#[cfg(feature = "torch")]
+pub mod apply;
+
+#[cfg(feature = "torch")]
+pub mod equivalence;
