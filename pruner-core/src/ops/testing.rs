@@ -1,0 +1,115 @@
+//! Graphs of one node, for the tests of rules.
+
+use super::{NodeView, Rule, RuleError};
+use crate::graph::{Argument, Dtype, Graph, TensorMeta};
+use crate::ids::{NodeId, ValueId};
+
+/// A node being described.
+pub(super) struct Op {
+    graph: Graph,
+    op: String,
+    arguments: Vec<(String, Argument)>,
+    results: Vec<TensorMeta>,
+}
+
+/// A node of an operation, such as `aten::add.Tensor`.
+pub(super) fn op(name: &str) -> Op {
+    Op { graph: Graph::new(), op: name.to_owned(), arguments: Vec::new(), results: Vec::new() }
+}
+
+impl Op {
+    /// With a tensor.
+    pub(super) fn t(mut self, name: &str, shape: impl AsRef<[i64]>) -> Self {
+        let value = self.value(shape.as_ref(), Dtype::F32);
+        self.arg(name, value)
+    }
+
+    /// With a list of tensors; a second list of the name goes on with the first.
+    pub(super) fn ts(self, name: &str, shapes: &[&[i64]]) -> Self {
+        self.absent_then(name, &[], shapes)
+    }
+
+    /// With a list of tensors, before which as many are absent as `absent` is long.
+    pub(super) fn absent_then(mut self, name: &str, absent: &[usize], shapes: &[&[i64]]) -> Self {
+        let values: Vec<_> = shapes.iter().map(|shape| Some(self.value(shape, Dtype::F32))).collect();
+        self.list(name, absent.iter().map(|_| None).chain(values).collect())
+    }
+
+    /// With a list of masks.
+    pub(super) fn masks(mut self, name: &str, shapes: &[&[i64]]) -> Self {
+        let values = shapes.iter().map(|shape| Some(self.value(shape, Dtype::Bool))).collect();
+        self.list(name, values)
+    }
+
+    /// With an argument that is no tensor.
+    pub(super) fn arg(mut self, name: &str, argument: impl Into<Argument>) -> Self {
+        self.arguments.push((name.to_owned(), argument.into()));
+        self
+    }
+
+    /// With a string.
+    pub(super) fn s(self, name: &str, text: &str) -> Self {
+        self.arg(name, Argument::Str(text.to_owned()))
+    }
+
+    /// Without an argument.
+    pub(super) fn none(self, name: &str) -> Self {
+        self.arg(name, Argument::None)
+    }
+
+    /// With one more result.
+    pub(super) fn gives(mut self, shape: impl AsRef<[i64]>) -> Self {
+        self.results.push(TensorMeta::f32(shape.as_ref()));
+        self
+    }
+
+    /// Its rule is this one; without braces, up to what stands in them.
+    #[track_caller]
+    pub(super) fn is(self, expected: &str) {
+        let rule = self.rule().to_string();
+        let found = if expected.contains('{') { &rule } else { rule.split(" {").next().unwrap_or_default() };
+        assert_eq!(found, expected);
+    }
+
+    /// Its rule.
+    #[track_caller]
+    pub(super) fn rule(self) -> Rule {
+        let name = self.op.clone();
+        self.try_rule().unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| panic!("{name} has no row"))
+    }
+
+    /// What is wrong with it.
+    #[track_caller]
+    pub(super) fn error(self) -> String {
+        self.try_rule().expect_err("the node is wrong").to_string()
+    }
+
+    /// Its rule under a pattern.
+    pub(super) fn under(self, pattern: &str) -> Result<Rule, RuleError> {
+        let (graph, node) = self.graph();
+        pattern.parse::<super::Pattern>()?.instantiate(&NodeView::new(&graph, node), &[])
+    }
+
+    pub(super) fn graph(mut self) -> (Graph, NodeId) {
+        let (op, overload) = self.op.split_once('.').unwrap_or((&self.op, ""));
+        let node = self.graph.add_node(op, overload, self.arguments, self.results);
+        (self.graph, node)
+    }
+
+    fn try_rule(self) -> Result<Option<Rule>, RuleError> {
+        let (graph, node) = self.graph();
+        super::rule(&graph, node)
+    }
+
+    fn value(&mut self, shape: &[i64], dtype: Dtype) -> ValueId {
+        self.graph.add_input("", TensorMeta { shape: shape.to_vec(), dtype })
+    }
+
+    fn list(mut self, name: &str, values: Vec<Option<ValueId>>) -> Self {
+        match self.arguments.last_mut() {
+            Some((last, Argument::Values(list))) if last == name => list.extend(values),
+            _ => self.arguments.push((name.to_owned(), Argument::Values(values))),
+        }
+        self
+    }
+}
