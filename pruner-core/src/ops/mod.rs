@@ -30,6 +30,8 @@ mod view;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod crosscheck;
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};

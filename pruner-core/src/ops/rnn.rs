@@ -50,7 +50,8 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
     let k = rule.factor("k", stacked, Mark::Pinned);
     let gate = rule.factor("gates", gates, Mark::Pinned);
     let i = rule.factor("i", features, Mark::Free);
-    let h = rule.factor("h", hidden, Mark::Free);
+    // libtorch tells a projection by its being smaller than what it projects, which must stay so.
+    let h = rule.factor("h", hidden, if projected { Mark::Pinned } else { Mark::Free });
     // What a layer gives on: the hidden state, or its projection.
     let out = if projected { rule.factor("p", hx[0].1[2], Mark::Free) } else { h.clone() };
     let both = Term::Sum(vec![out.clone(); directions]);
@@ -170,7 +171,7 @@ mod tests {
             .gives([7, 2, 4])
             .gives([1, 2, 4])
             .gives([1, 2, 5])
-            .is("!t n i, !k n p, k n h, (!gates h) i, (gates h) p, (gates h), (gates h), p h -> t n p, k n p, k n h");
+            .is("!t n i, !k n p, k n !h, (!gates h) i, (gates h) p, (gates h), (gates h), p h -> t n p, k n p, k n h");
     }
 
     #[test]
