@@ -106,8 +106,8 @@ mod tests {
     fn sizes_that_contradict_name_node_argument_and_dimension() {
         let error = op("aten::mul.Tensor").t("self", [2, 3]).t("other", [2, 4]).gives([2, 4]).error();
         assert_eq!(error, "n0 (aten::mul): dimension 1 of argument `other` has size 4, where `d1` has 3");
-        let error = op("aten::relu").t("self", [2, 1]).gives([2, 4]).error();
-        assert_eq!(error, "n0 (aten::relu): dimension 1 of argument `self` has size 1, where `d1` has 4");
+        let error = op("aten::relu").t("self", [2, 3]).gives([2, 4]).error();
+        assert_eq!(error, "n0 (aten::relu): dimension 1 of result 0 has size 4, where `d1` has 3");
     }
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
         prelu(&[2, 3, 4], &[3]).is("n c d0, c -> n c d0");
         prelu(&[2, 3, 4], &[1]).is("n c d0, 1 -> n c d0");
         prelu(&[3], &[1]).is("d0, 1 -> d0");
-        prelu(&[2, 3], &[]).is("n c, -> n c");
+        prelu(&[2, 3], &[]).is("d0 d1, -> d0 d1");
     }
 
     #[test]

@@ -24,17 +24,15 @@ pub(super) fn bag(node: &NodeView) -> Result<Rule, RuleError> {
             rule.operand(argument, terms);
         }
     }
-    rule.result(vec![bags, size]);
+    let bag = vec![bags, size];
+    rule.result(bag.clone());
     for (index, shape) in node.results().enumerate().skip(1) {
-        let terms = rule.factors(&format!("r{index}_"), shape, Mark::Pinned);
+        // The words with the greatest value, one for each place of a bag.
+        let beside = shape == node.result(0)?;
+        let terms = if beside { bag.clone() } else { rule.factors(&format!("r{index}_"), shape, Mark::Pinned) };
         rule.result(terms);
     }
     rule.finish()
-}
-
-/// `one_hot`: the classes are a new dimension.
-pub(super) fn one_hot(node: &NodeView) -> Result<Rule, RuleError> {
-    super::notation::pattern!("... -> ... !v").instantiate(node, &[])
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Tensors made from nothing: each axis is as long as the argument says.
 
-use super::build::{Builder, pin_all};
+use super::build::Builder;
 use super::error::RuleError;
 use super::node::NodeView;
 use super::rule::{Mark, Rule};
@@ -12,11 +12,6 @@ pub(super) fn sized(node: &NodeView) -> Result<Rule, RuleError> {
     rule.sizes("size", terms.clone());
     rule.result(terms);
     rule.finish()
-}
-
-/// `arange`, `eye`, `randperm` and others whose elements tell their position.
-pub(super) fn positions(node: &NodeView) -> Result<Rule, RuleError> {
-    pin_all(node)
 }
 
 /// `normal`, which makes a tensor from nothing or from the means and deviations of another.

@@ -1,4 +1,7 @@
 //! Positions chosen by tensors of indices: what is indexed is pinned, the rest free.
+//!
+//! An axis of the indices themselves may go where they read, or where they add: nothing then adds nothing. Where they
+//! overwrite it is pinned, since what is not written keeps what it was.
 
 use super::build::{Builder, pin_all};
 use super::error::RuleError;
@@ -26,6 +29,9 @@ pub(super) fn index_put(node: &NodeView) -> Result<Rule, RuleError> {
     if values > parts.indexed.len() {
         return pin_all(node);
     }
+    if !node.bool_or("accumulate", false)? {
+        parts.axes.iter().for_each(|term| rule.mark(term, Mark::Pinned));
+    }
     rule.operand("values", parts.indexed[parts.indexed.len() - values..].to_vec());
     rule.operand("self", parts.operand.clone());
     rule.result(parts.operand);
@@ -49,6 +55,9 @@ pub(super) fn index_select(node: &NodeView) -> Result<Rule, RuleError> {
 pub(super) fn index_write(node: &NodeView) -> Result<Rule, RuleError> {
     let mut along = Along::new(node)?;
     let index = along.index("index")?;
+    if node.op().trim_end_matches('_') != "aten::index_add" {
+        along.rule.mark(&index, Mark::Pinned);
+    }
     let mut source = along.terms.clone();
     if let Some(term) = source.get_mut(along.dim) {
         *term = index;
@@ -110,16 +119,14 @@ pub(super) fn scatter(node: &NodeView) -> Result<Rule, RuleError> {
             .collect();
         along.rule.operand("src", terms);
     }
+    if node.op().trim_end_matches('_') != "aten::scatter_add" {
+        index.iter().for_each(|term| along.rule.mark(term, Mark::Pinned));
+    }
     along.rule.operand("index", index);
     along.rule.operand("value", Vec::new());
     along.rule.operand("self", along.terms.clone());
     along.rule.result(along.terms);
     along.rule.finish()
-}
-
-/// `masked_select`, `take`, `put` and others that see the tensor as flat.
-pub(super) fn flat(node: &NodeView) -> Result<Rule, RuleError> {
-    pin_all(node)
 }
 
 /// The dimensions of a tensor that is indexed along one.
@@ -182,6 +189,8 @@ impl<'n, 'g> Along<'n, 'g> {
 struct Advanced {
     operand: Vec<Term>,
     indexed: Vec<Term>,
+    /// The dimensions that the indices make together.
+    axes: Vec<Term>,
 }
 
 impl Advanced {
@@ -214,7 +223,7 @@ impl Advanced {
         // Indices that do not stand side by side put their dimensions first.
         let place = if runs > 1 { 0 } else { first.unwrap_or(0) };
         kept.splice(place..place, axes.terms.iter().cloned());
-        Ok(Some(Self { operand, indexed: kept }))
+        Ok(Some(Self { operand, indexed: kept, axes: axes.terms }))
     }
 }
 
@@ -273,7 +282,7 @@ mod tests {
             .is("d0 !d1 !d2, _, k0 1, k1 -> d0 k0 k1");
         index(&[8, 2, 8])
             .ts("indices", &[&[5]])
-            .absent_then("indices", &[1], &[&[5], &[5]])
+            .absent_then("indices", &[1], &[&[5]])
             .gives([5, 2])
             .is("!d0 d1 !d2, k0, _, k0 -> k0 d1");
         index(&[3, 4]).masks("indices", &[&[3, 4]]).gives([5]).is("!d0 !d1, d0 d1 -> !k");
@@ -283,8 +292,9 @@ mod tests {
     #[test]
     fn writing_by_index_joins_the_values() {
         let put = |shape: &[i64]| op("aten::index_put_").t("self", shape).gives(shape);
-        put(&[9, 4]).ts("indices", &[&[6]]).t("values", [6, 4]).is("!d0 d1, k0, k0 d1 -> d0 d1");
-        put(&[9, 4]).ts("indices", &[&[6]]).t("values", []).is("!d0 d1, k0, -> d0 d1");
+        put(&[9, 4]).ts("indices", &[&[6]]).t("values", [6, 4]).is("!d0 d1, !k0, k0 d1 -> d0 d1");
+        put(&[9, 4]).ts("indices", &[&[6]]).t("values", []).is("!d0 d1, !k0, -> d0 d1");
+        put(&[9, 4]).ts("indices", &[&[6]]).t("values", [6, 4]).arg("accumulate", true).is("!d0 d1, k0, k0 d1 -> d0 d1");
         put(&[9, 4]).masks("indices", &[&[9, 4]]).t("values", []).is("!d0 !d1, d0 d1, -> d0 d1");
         op("aten::index_add")
             .t("self", [9, 4])
@@ -299,28 +309,28 @@ mod tests {
             .t("index", [6])
             .t("source", [6, 4])
             .gives([9, 4])
-            .is("!d0 d1, k, k d1 -> d0 d1");
+            .is("!d0 d1, !k, k d1 -> d0 d1");
         op("aten::index_fill.int_Scalar")
             .t("self", [9, 4])
             .arg("dim", -1)
             .t("index", [6])
             .arg("value", 0.0)
             .gives([9, 4])
-            .is("d0 !d1, k -> d0 d1");
+            .is("d0 !d1, !k -> d0 d1");
         op("aten::scatter.src")
             .t("self", [9, 4])
             .arg("dim", 0)
             .t("index", [6, 4])
             .t("src", [6, 4])
             .gives([9, 4])
-            .is("!d0 d1, k0 d1, k0 d1 -> d0 d1");
+            .is("!d0 !d1, !k0 d1, k0 d1 -> d0 d1");
         op("aten::scatter.value")
             .t("self", [9, 4])
             .arg("dim", 0)
             .t("index", [6, 3])
             .arg("value", 1.0)
             .gives([9, 4])
-            .is("!d0 !d1, k0 !k1 -> d0 d1");
+            .is("!d0 !d1, !k0 !k1 -> d0 d1");
         op("aten::scatter_add")
             .t("self", [9, 4])
             .arg("dim", 0)

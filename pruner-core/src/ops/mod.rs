@@ -1,18 +1,185 @@
-//! The table of operations: what each does to axes.
+//! The table of operations: what each does to axes, one row an operation.
+//!
+//! A row is a rule in the [notation], or a function where attributes of the node decide what the rule is. An operation
+//! without a row has no rule: what it touches is pinned, never guessed. A crate adds rows for its own operations with
+//! [`register_op!`](crate::register_op).
 
+pub mod build;
+pub mod error;
+pub mod node;
+pub mod notation;
 pub mod rule;
 
+mod attention;
+mod concat;
+mod conv;
+mod elementwise;
+mod embedding;
+mod factory;
+mod index;
+mod linear;
+mod matmul;
+mod norm;
+mod reduce;
+mod rnn;
+mod shape;
+mod slice;
+mod spatial;
+mod table;
+mod view;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod crosscheck;
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, OnceLock};
+
+pub use build::{Builder, pin_all};
+pub use error::RuleError;
+pub use node::{NodeView, Slot};
+pub use notation::Pattern;
 pub use rule::{Factor, Mark, Rewrite, Rule, Term};
 
-use crate::graph::{Graph, Node};
-use crate::ids::{NodeId, ValueId};
+use crate::graph::Graph;
+use crate::ids::NodeId;
 
-#[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct RuleError;
-pub fn rule(_: &Graph, _: NodeId) -> Result<Option<Rule>, RuleError> {
-    Ok(None)
+/// Where the rule of an operation comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum RuleSource {
+    /// It is written in the notation and fits every form of the operation.
+    Fixed(&'static str),
+    /// Attributes of the node decide.
+    Of(fn(&NodeView) -> Result<Rule, RuleError>),
 }
-pub fn operands(_: &Node) -> Vec<Option<ValueId>> {
-    vec![]
+
+/// A row that a crate adds to the table; made by [`register_op!`](crate::register_op).
+#[derive(Clone, Copy, Debug)]
+pub struct OpRow {
+    /// The operation with its namespace.
+    pub op: &'static str,
+    /// Its rule.
+    pub source: RuleSource,
+}
+
+inventory::collect!(OpRow);
+
+/// Adds a row to the table of operations.
+///
+/// ```
+/// use pruner_core::ops::RuleSource::Fixed;
+///
+/// pruner_core::register_op!("my::swish", Fixed("... -> ..."));
+/// ```
+#[macro_export]
+macro_rules! register_op {
+    ($op:literal, $source:expr) => {
+        $crate::ops::inventory::submit! { $crate::ops::OpRow { op: $op, source: $source } }
+    };
+}
+
+#[doc(hidden)]
+pub use inventory;
+
+/// The rule of a node; `None` if its operation has no row.
+///
+/// Rows are found by the name of the operation whatever the overload; an in-place form without a row of its own has
+/// that of the operation without the underscore.
+pub fn rule(graph: &Graph, node: NodeId) -> Result<Option<Rule>, RuleError> {
+    let table = TABLE.as_ref().map_err(Clone::clone)?;
+    let op = graph.node(node).op.as_str();
+    let row = table.get(op).or_else(|| table.get(op.strip_suffix('_')?));
+    row.map(|row| row.rule(&NodeView::new(graph, node))).transpose()
+}
+
+/// The operations that have a row, in order.
+pub fn names() -> Result<Vec<&'static str>, RuleError> {
+    Ok(TABLE.as_ref().map_err(Clone::clone)?.keys().copied().collect())
+}
+
+enum Row {
+    Fixed(&'static str, OnceLock<Result<Pattern, RuleError>>),
+    Of(fn(&NodeView) -> Result<Rule, RuleError>),
+}
+
+impl Row {
+    fn new(source: RuleSource) -> Self {
+        match source {
+            RuleSource::Fixed(text) => Self::Fixed(text, OnceLock::new()),
+            RuleSource::Of(function) => Self::Of(function),
+        }
+    }
+
+    fn rule(&self, node: &NodeView) -> Result<Rule, RuleError> {
+        match self {
+            Self::Fixed(text, pattern) => {
+                pattern.get_or_init(|| text.parse()).as_ref().map_err(Clone::clone)?.instantiate(node, &[])
+            }
+            Self::Of(function) => function(node),
+        }
+    }
+}
+
+type Table = BTreeMap<&'static str, Row>;
+
+static TABLE: LazyLock<Result<Table, RuleError>> = LazyLock::new(|| {
+    let own = table::OPS.iter().copied();
+    tabulate(own.chain(inventory::iter::<OpRow>.into_iter().map(|row| (row.op, row.source))))
+});
+
+fn tabulate(rows: impl Iterator<Item = (&'static str, RuleSource)>) -> Result<Table, RuleError> {
+    let mut table = Table::new();
+    for (op, source) in rows {
+        if table.insert(op, Row::new(source)).is_some() {
+            return Err(RuleError::Duplicate { op: op.to_owned() });
+        }
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::op;
+    use super::*;
+
+    crate::register_op!("test::outer", RuleSource::Fixed("a, b -> a b"));
+    crate::register_op!("test::wrong", RuleSource::Fixed("a -> (a"));
+
+    #[test]
+    fn rows_are_in_order() {
+        assert!(table::OPS.is_sorted_by(|(left, _), (right, _)| left < right));
+    }
+
+    #[test]
+    fn fixed_rules_parse_and_print_as_they_are_written() {
+        for (op, source) in table::OPS {
+            if let RuleSource::Fixed(text) = source {
+                let pattern: Pattern = text.parse().unwrap_or_else(|error| panic!("{op}: {error}"));
+                assert_eq!(pattern.to_string(), *text, "{op}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_operation_without_a_row_has_no_rule() {
+        let (graph, node) = op("aten::fft_fft").t("self", [4]).gives([4]).graph();
+        assert_eq!(rule(&graph, node), Ok(None));
+        let (graph, node) = op("aten::_").t("self", [4]).gives([4]).graph();
+        assert_eq!(rule(&graph, node), Ok(None));
+    }
+
+    #[test]
+    fn a_registered_row_is_one_of_the_table() {
+        op("test::outer").t("x", [2]).t("y", [3]).gives([2, 3]).is("a, b -> a b");
+        assert!(names().unwrap().contains(&"test::outer"));
+        let error = op("test::wrong").t("x", [2]).gives([2]).error();
+        assert_eq!(error, "rule `a -> (a`: expected a term or `)` at column 8");
+    }
+
+    #[test]
+    fn two_rows_of_one_name_are_an_error() {
+        let rows = [("my::op", RuleSource::Fixed("a -> a")), ("my::op", RuleSource::Fixed("a -> a"))];
+        assert!(matches!(tabulate(rows.into_iter()), Err(RuleError::Duplicate { op }) if op == "my::op"));
+    }
 }

@@ -234,6 +234,6 @@ mod tests {
             .gives([4, 3])
             .gives([4, 1])
             .is("d0 ~d1, d0 1 -> d0 d1, d0 1");
-        op("aten::_weight_norm").t("v", [4, 3]).t("g", []).arg("dim", -1).gives([4, 3]).is("~d0 ~d1,  -> d0 d1");
+        op("aten::_weight_norm").t("v", [4, 3]).t("g", []).arg("dim", -1).gives([4, 3]).is("~d0 ~d1, -> d0 d1");
     }
 }

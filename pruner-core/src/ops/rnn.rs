@@ -50,7 +50,8 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
     let k = rule.factor("k", stacked, Mark::Pinned);
     let gate = rule.factor("gates", gates, Mark::Pinned);
     let i = rule.factor("i", features, Mark::Free);
-    let h = rule.factor("h", hidden, Mark::Free);
+    // libtorch tells a projection by its being smaller than what it projects, which must stay so.
+    let h = rule.factor("h", hidden, if projected { Mark::Pinned } else { Mark::Free });
     // What a layer gives on: the hidden state, or its projection.
     let out = if projected { rule.factor("p", hx[0].1[2], Mark::Free) } else { h.clone() };
     let both = Term::Sum(vec![out.clone(); directions]);
@@ -128,13 +129,13 @@ mod tests {
         layer("aten::lstm.input", 4)
             .arg("batch_first", false)
             .gives([1, 2, 5])
-            .is("!t n i, 1 n h, 1 n h, (!gates h) i, (gates h) h, (gates h), (gates h) -> t n h, 1 n h, 1 n h \
+            .is("!t n i, !k n h, k n h, (!gates h) i, (gates h) h, (gates h), (gates h) -> t n h, k n h, k n h \
              {macs=((t n ((gates h) i))+(t n ((gates h) h)))}");
         layer("aten::gru.input", 3)
             .arg("batch_first", false)
-            .is("!t n i, 1 n h, (!gates h) i, (gates h) h, (gates h), (gates h) -> t n h, 1 n h");
+            .is("!t n i, !k n h, (!gates h) i, (gates h) h, (gates h), (gates h) -> t n h, k n h");
         for name in ["aten::rnn_tanh.input", "aten::rnn_relu.input"] {
-            layer(name, 1).is("!t n i, 1 n h, h i, h h, h, h -> t n h, 1 n h");
+            layer(name, 1).is("!t n i, !k n h, h i, h h, h, h -> t n h, k n h");
         }
     }
 
@@ -170,7 +171,7 @@ mod tests {
             .gives([7, 2, 4])
             .gives([1, 2, 4])
             .gives([1, 2, 5])
-            .is("!t n i, 1 n p, 1 n h, (!gates h) i, (gates h) p, (gates h), (gates h), p h -> t n p, 1 n p, 1 n h");
+            .is("!t n i, !k n p, k n !h, (!gates h) i, (gates h) p, (gates h), (gates h), p h -> t n p, k n p, k n h");
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
             .arg("bidirectional", false)
             .gives([9, 5])
             .gives([1, 2, 5])
-            .is("!t i, !b0, 1 !n h, (!gates h) i, (gates h) h -> t h, 1 n h");
+            .is("!t i, !b0, !k !n h, (!gates h) i, (gates h) h -> t h, k n h");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! A rule gives for every tensor that a node reads or makes one [`Term`] per dimension. Dimensions with the same
 //! term are the same axis. The analysis joins axes by these terms alone and never asks which operation it was.
 
+use std::fmt;
+
 use crate::graph::Argument;
 
 /// The rule of one node, its ellipses expanded to the ranks of the node's tensors.
@@ -19,6 +21,82 @@ pub struct Rule {
     pub rewrites: Vec<Rewrite>,
     /// The multiply-accumulates of the node, as the size of a term.
     pub macs: Option<Term>,
+}
+
+impl Rule {
+    /// The size of a term at the node.
+    pub fn size(&self, term: &Term) -> i64 {
+        term.size(&|factor| self.factors[factor].size)
+    }
+
+    /// A term in the notation, without marks.
+    pub fn term_text(&self, term: &Term) -> String {
+        Printer { rule: self, marked: None }.text(term)
+    }
+}
+
+/// The rule in the notation of [`Pattern`](super::Pattern), each mark where its factor is first met. An operand that
+/// takes no part is `_`, except at the end.
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut printer = Printer { rule: self, marked: Some(vec![false; self.factors.len()]) };
+        let last = self.operands.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let operands: Vec<String> = self.operands[..last]
+            .iter()
+            .map(|operand| operand.as_ref().map_or_else(|| "_".to_owned(), |terms| printer.join(terms, " ")))
+            .collect();
+        let results: Vec<String> = self.results.iter().map(|terms| printer.join(terms, " ")).collect();
+        let operands = operands.join(", ");
+        f.write_str(format!("{} -> {}", operands.trim_end(), results.join(", ")).trim())?;
+
+        let mut printer = Printer { rule: self, marked: None };
+        let mut entries: Vec<String> = self.rewrites.iter().map(|rewrite| printer.rewrite(rewrite)).collect();
+        entries.extend(self.macs.iter().map(|macs| format!("macs={}", printer.text(macs))));
+        if entries.is_empty() { Ok(()) } else { write!(f, " {{{}}}", entries.join("; ")) }
+    }
+}
+
+struct Printer<'r> {
+    rule: &'r Rule,
+    /// The factors whose mark has been printed; `None` to print none.
+    marked: Option<Vec<bool>>,
+}
+
+impl Printer<'_> {
+    fn text(&mut self, term: &Term) -> String {
+        match term {
+            Term::Factor(factor) => self.factor(*factor),
+            Term::Product(terms) if terms.is_empty() => "1".to_owned(),
+            Term::Product(terms) => format!("({})", self.join(terms, " ")),
+            Term::Sum(terms) => format!("({})", self.join(terms, "+")),
+            Term::Index(factor, indices) => {
+                let reversed = indices.iter().rev().enumerate().all(|(place, &index)| place == index as usize);
+                let indices: Vec<String> = indices.iter().map(u32::to_string).collect();
+                let inside = if reversed { "::-1".to_owned() } else { indices.join(",") };
+                format!("{}[{inside}]", self.factor(*factor))
+            }
+        }
+    }
+
+    fn factor(&mut self, factor: usize) -> String {
+        let Factor { name, mark, .. } = &self.rule.factors[factor];
+        let met = self.marked.as_mut().is_none_or(|marked| std::mem::replace(&mut marked[factor], true));
+        format!("{}{name}", if met { "" } else { mark.sign() })
+    }
+
+    fn join(&mut self, terms: &[Term], separator: &str) -> String {
+        terms.iter().map(|term| self.text(term)).collect::<Vec<_>>().join(separator)
+    }
+
+    fn rewrite(&mut self, rewrite: &Rewrite) -> String {
+        match rewrite {
+            Rewrite::Op { op, overload, .. } if overload.is_empty() => format!("op={op}"),
+            Rewrite::Op { op, overload, .. } => format!("op={op}.{overload}"),
+            Rewrite::Size { argument, term } => format!("{argument}={}", self.text(term)),
+            Rewrite::Sizes { argument, terms } => format!("{argument}=[{}]", self.join(terms, ", ")),
+            Rewrite::Value { argument, value, .. } => format!("{argument}={value:?}"),
+        }
+    }
 }
 
 /// A name in a rule: an axis as the operation sees it.
@@ -42,6 +120,17 @@ pub enum Mark {
     Pinned,
     /// `~`: cutting it changes a statistic over it, so that the cut network differs from the masked one.
     Inexact,
+}
+
+impl Mark {
+    /// The sign of the notation.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Free => "",
+            Self::Pinned => "!",
+            Self::Inexact => "~",
+        }
+    }
 }
 
 /// One dimension of a tensor in terms of factors.

@@ -3,7 +3,6 @@
 use super::build::{Builder, pin_all};
 use super::error::RuleError;
 use super::node::NodeView;
-use super::notation::pattern;
 use super::rule::{Mark, Rewrite, Rule, Term};
 use crate::graph::Argument;
 
@@ -148,11 +147,6 @@ pub(super) fn flipud(node: &NodeView) -> Result<Rule, RuleError> {
     reversed(node, &[0])
 }
 
-/// `rot90`, `diagonal`, `as_strided` and others that mix dimensions by position.
-pub(super) fn pinned(node: &NodeView) -> Result<Rule, RuleError> {
-    pin_all(node)
-}
-
 /// `diagonal`: the two dimensions become one at the end.
 pub(super) fn diagonal(node: &NodeView) -> Result<Rule, RuleError> {
     let shape = node.shape("self")?;
@@ -185,11 +179,6 @@ pub(super) fn unfold(node: &NodeView) -> Result<Rule, RuleError> {
     rule.operand("self", terms);
     rule.result(result);
     rule.finish()
-}
-
-/// `tril`, `triu`: the last two dimensions are told apart by position.
-pub(super) fn triangle(node: &NodeView) -> Result<Rule, RuleError> {
-    pattern!("... !m !n -> ... m n").instantiate(node, &[])
 }
 
 struct Segment {
@@ -288,7 +277,7 @@ mod tests {
             .t("src", [2, 1])
             .arg("dim", 1)
             .gives([2, 3])
-            .is("d0 !d1, d0 1 -> d0 d1");
+            .is("d0 !d1, d0 !p -> d0 d1");
         op("aten::diagonal").t("self", [2, 3, 3]).arg("dim1", 1).arg("dim2", 2).gives([2, 3]).is("d0 !d1 !d2 -> d0 !p");
         op("aten::unfold")
             .t("self", [2, 8])

@@ -25,7 +25,7 @@ pub(super) fn flatten(node: &NodeView) -> Result<Rule, RuleError> {
 /// `view_as`, `reshape_as`: the result has the axes of `other`.
 pub(super) fn reshape_as(node: &NodeView) -> Result<Rule, RuleError> {
     let mut rule = Builder::new(node);
-    let (from, to) = refine(&mut rule, node.shape("self")?, node.result(0)?);
+    let (from, to) = refine(&mut rule, node)?;
     rule.operand("self", from);
     rule.operand("other", to.clone());
     rule.result(to);
@@ -38,7 +38,7 @@ pub(super) fn unflatten(node: &NodeView) -> Result<Rule, RuleError> {
     let dim = node.dim_or("dim", 0, shape.len())?;
     let count = node.ints("sizes")?.len();
     let mut rule = Builder::new(node);
-    let (from, to) = refine(&mut rule, shape, node.result(0)?);
+    let (from, to) = refine(&mut rule, node)?;
     if let Some(parts) = to.get(dim..dim + count) {
         rule.sizes("sizes", parts.to_vec());
     }
@@ -49,7 +49,7 @@ pub(super) fn unflatten(node: &NodeView) -> Result<Rule, RuleError> {
 
 fn reshaped(node: &NodeView, argument: Option<&str>) -> Result<Rule, RuleError> {
     let mut rule = Builder::new(node);
-    let (from, to) = refine(&mut rule, node.shape("self")?, node.result(0)?);
+    let (from, to) = refine(&mut rule, node)?;
     // `view.dtype` has no sizes.
     if let Some(argument) = argument.filter(|argument| !node.is_none(argument)) {
         rule.sizes(argument, to.clone());
@@ -61,19 +61,23 @@ fn reshaped(node: &NodeView, argument: Option<&str>) -> Result<Rule, RuleError> 
 
 /// The dimensions before and after in terms of the factors that both are products of. What has no common refinement
 /// is pinned.
-fn refine(rule: &mut Builder, from: &[i64], to: &[i64]) -> (Vec<Term>, Vec<Term>) {
+fn refine(rule: &mut Builder, node: &NodeView) -> Result<(Vec<Term>, Vec<Term>), RuleError> {
+    let (from, to) = (node.shape("self")?, node.result(0)?);
+    if elements(from) != elements(to) {
+        return Err(node.unsupported(format!("{from:?} and {to:?} have not the same number of elements")));
+    }
     if from == to {
         let terms: Vec<Term> = (0..from.len()).map(|dim| rule.factor(letter(dim), from[dim], Mark::Free)).collect();
-        return (terms.clone(), terms);
+        return Ok((terms.clone(), terms));
     }
     if from.contains(&0) || to.contains(&0) {
-        return (rule.factors("from", from, Mark::Pinned), rule.factors("to", to, Mark::Pinned));
+        return Ok((rule.factors("from", from, Mark::Pinned), rule.factors("to", to, Mark::Pinned)));
     }
     let (mut from, mut to) = (Side::new(from), Side::new(to));
     let mut pieces = Pieces { rule, count: 0 };
     while let (Some(left), Some(right)) = (from.next(), to.next()) {
         let (mut left, mut right) = (vec![left], vec![right]);
-        let product = |dims: &[Dim]| dims.iter().map(|dim| dim.left).product::<i64>();
+        let product = |dims: &[Dim]| dims.iter().fold(1, |all: i64, dim| all.saturating_mul(dim.left));
         loop {
             let more = match product(&left).cmp(&product(&right)) {
                 std::cmp::Ordering::Less => from.next().map(|dim| left.push(dim)),
@@ -88,7 +92,7 @@ fn refine(rule: &mut Builder, from: &[i64], to: &[i64]) -> (Vec<Term>, Vec<Term>
         from.take(left);
         to.take(right);
     }
-    (from.terms, to.terms)
+    Ok((from.terms, to.terms))
 }
 
 /// The dimensions of one shape, those of size 1 left out since they are no axes.
@@ -111,7 +115,8 @@ impl<'s> Side<'s> {
 
     fn take(&mut self, dims: Vec<Dim>) {
         for Dim { at, first, last, .. } in dims {
-            self.terms[at] = Term::Product(first.into_iter().chain(last.into_iter().rev()).collect());
+            let mut factors: Vec<Term> = first.into_iter().chain(last.into_iter().rev()).collect();
+            self.terms[at] = if factors.len() == 1 { factors.remove(0) } else { Term::Product(factors) };
         }
     }
 }
@@ -171,6 +176,10 @@ impl Pieces<'_, '_, '_> {
     }
 }
 
+fn elements(shape: &[i64]) -> i64 {
+    shape.iter().fold(1, |all, &size| all.saturating_mul(size))
+}
+
 fn letter(place: usize) -> String {
     let letter = char::from(b'a' + (place % 26) as u8);
     if place < 26 { letter.to_string() } else { format!("{letter}{}", place / 26) }
@@ -198,7 +207,7 @@ mod tests {
 
     #[test]
     fn merge() {
-        view(&[2, 4], &[8], "(b a) -> (b a)".replace("(b a) ->", "b a ->").as_str());
+        view(&[2, 4], &[8], "b a -> (b a) {size=[(b a)]}");
         view(&[2, 3, 4, 5], &[2, 60], "a d c b -> a (d c b) {size=[a, (d c b)]}");
     }
 

@@ -1,10 +1,12 @@
 //! From pattern to rule: ellipses expanded, sizes found, shapes checked.
 
-use super::{Expr, Pattern, Size};
+use std::ops::Range;
+
+use super::{Expr, Name, Pattern, Size};
 use crate::ops::build::Builder;
 use crate::ops::error::RuleError;
 use crate::ops::node::NodeView;
-use crate::ops::rule::{Rewrite, Rule, Term};
+use crate::ops::rule::{Mark, Rewrite, Rule, Term};
 
 impl Pattern {
     /// The rule of a node.
@@ -12,49 +14,37 @@ impl Pattern {
     /// The size of each factor is found from the shapes, one unknown in a product or sum at a time. `sizes` gives
     /// those that shapes do not tell; the rank of an ellipsis `a...` is given as `("a...", rank)`.
     pub fn instantiate(&self, node: &NodeView, sizes: &[(&str, i64)]) -> Result<Rule, RuleError> {
-        let operands = self.operand_shapes(node)?;
-        let results = self.result_shapes(node)?;
-        let tensors: Vec<(&[Expr], &[i64], Tensor)> = operands
-            .iter()
-            .map(|&(index, slot, shape)| (&self.operands[index][..], shape, Tensor::Operand(slot)))
-            .chain(results.iter().map(|&(index, shape)| {
-                (self.results.get(index).map_or(&[][..], Vec::as_slice), shape, Tensor::Result(index))
-            }))
-            .collect();
-
+        let tensors = self.tensors(node)?;
         let mut expansion = Expansion::new(self, node, &tensors, sizes)?;
-        let dims: Vec<(Tensor, Vec<Term>, &[i64])> = tensors
-            .iter()
-            .map(|&(exprs, shape, tensor)| Ok((tensor, expansion.tensor(node, exprs, shape, tensor)?, shape)))
-            .collect::<Result<_, RuleError>>()?;
-        expansion.solve(&dims);
+        let mut dims = Vec::with_capacity(tensors.len());
+        for tensor in &tensors {
+            dims.push(expansion.dims(node, tensor)?);
+        }
+        expansion.solve(&tensors, &dims);
 
         let mut rule = Builder::new(node);
-        for (factor, size) in expansion.sizes.iter().enumerate() {
-            let (name, mark) = &expansion.factors[factor];
+        for (factor, (name, mark)) in expansion.factors.iter().enumerate() {
+            let size = expansion.sizes[factor];
+            // What only absent tensors have can be of any size.
+            let size = size.or_else(|| (!dims.iter().flatten().any(|term| speaks_of(term, factor))).then_some(1));
             let size = size.ok_or_else(|| RuleError::Unsolved { node: node.describe(), factor: name.clone() })?;
             rule.factor(name.as_str(), size, *mark);
         }
-        let indexed = |term| index(term, &expansion.slices, &rule);
-        let dims: Vec<_> = dims
-            .into_iter()
-            .map(|(tensor, terms, _)| (tensor, terms.into_iter().map(indexed).collect::<Vec<_>>()))
-            .collect();
-        for (tensor, terms) in dims {
-            match tensor {
-                Tensor::Operand(slot) => rule.slot(slot, terms),
-                Tensor::Result(_) => rule.result(terms),
+        for (tensor, terms) in tensors.iter().zip(dims) {
+            let terms = terms.into_iter().map(|term| expansion.indexed(term, &rule)).collect();
+            match tensor.role {
+                Role::Operand(slot) => rule.slot(slot, terms),
+                Role::Result(_) => rule.result(terms),
             }
         }
         for (argument, size) in &self.arguments {
             let argument = argument.clone();
-            match size {
-                Size::One(expr) => rule.rewrite(Rewrite::Size { argument, term: expansion.term(expr) }),
+            rule.rewrite(match size {
+                Size::One(expr) => Rewrite::Size { argument, term: expansion.term(expr) },
                 Size::List(list) => {
-                    let terms = list.iter().flat_map(|expr| expansion.terms(expr)).collect();
-                    rule.rewrite(Rewrite::Sizes { argument, terms });
+                    Rewrite::Sizes { argument, terms: list.iter().flat_map(|expr| expansion.terms(expr)).collect() }
                 }
-            }
+            });
         }
         if let Some(macs) = &self.macs {
             rule.macs(expansion.term(macs));
@@ -62,57 +52,54 @@ impl Pattern {
         rule.finish()
     }
 
-    /// The operands that are there: their place in the pattern, their slot and their shape.
-    fn operand_shapes<'g>(&self, node: &NodeView<'g>) -> Result<Vec<(usize, usize, &'g [i64])>, RuleError> {
-        let mut shapes = Vec::with_capacity(self.operands.len());
+    /// The tensors that are there, with what the pattern says of each. One of rank 0 has no axis, so that the pattern
+    /// may leave it out.
+    fn tensors<'p, 'g>(&'p self, node: &NodeView<'g>) -> Result<Vec<Tensor<'p, 'g>>, RuleError> {
+        let count = |what, expected, found| RuleError::Count { node: node.describe(), what, expected, found };
+        let mut tensors = Vec::with_capacity(self.operands.len() + self.results.len());
         for slot in 0..node.slots().len() {
-            match node.operand(slot) {
-                Some(shape) if slot < self.operands.len() => shapes.push((slot, slot, shape)),
-                Some(shape) if !shape.is_empty() => {
-                    let (expected, found) = (self.operands.len(), node.slots().len());
-                    return Err(RuleError::Count { node: node.describe(), what: "arguments", expected, found });
-                }
+            match (self.operands.get(slot), node.operand(slot)) {
+                (Some(exprs), Some(shape)) => tensors.push(Tensor { role: Role::Operand(slot), exprs, shape }),
+                (None, Some([_, ..])) => return Err(count("arguments", self.operands.len(), node.slots().len())),
                 _ => {}
             }
         }
-        Ok(shapes)
-    }
-
-    fn result_shapes<'g>(&self, node: &NodeView<'g>) -> Result<Vec<(usize, &'g [i64])>, RuleError> {
-        let shapes: Vec<_> = node.results().enumerate().collect();
-        // A result of rank 0 has no axis to speak of.
-        let written = shapes.iter().rposition(|(_, shape)| !shape.is_empty()).map_or(0, |last| last + 1);
-        if written > self.results.len() || self.results.len() > shapes.len() {
-            let (expected, found) = (self.results.len(), shapes.len());
-            return Err(RuleError::Count { node: node.describe(), what: "results", expected, found });
+        let found = node.results().len();
+        if self.results.len() > found {
+            return Err(count("results", self.results.len(), found));
         }
-        Ok(shapes)
+        for (index, shape) in node.results().enumerate() {
+            let exprs = match self.results.get(index) {
+                Some(exprs) => exprs.as_slice(),
+                None if shape.is_empty() => &[],
+                None => return Err(count("results", self.results.len(), found)),
+            };
+            tensors.push(Tensor { role: Role::Result(index), exprs, shape });
+        }
+        Ok(tensors)
     }
 }
 
-#[derive(Clone, Copy)]
-enum Tensor {
+/// A tensor of a node beside what the pattern says of it.
+struct Tensor<'p, 'g> {
+    role: Role,
+    exprs: &'p [Expr],
+    shape: &'g [i64],
+}
+
+enum Role {
     Operand(usize),
     Result(usize),
 }
 
-impl Tensor {
-    fn name(self, node: &NodeView) -> String {
-        match self {
-            Self::Operand(slot) => node.slot_name(slot),
-            Self::Result(index) => format!("result {index}"),
-        }
-    }
-}
-
 /// The factors that the names of a pattern stand for at a node.
 struct Expansion<'p> {
-    pattern: &'p Pattern,
+    names: &'p [Name],
     /// The factors of each name.
-    spans: Vec<std::ops::Range<usize>>,
-    factors: Vec<(String, crate::ops::rule::Mark)>,
+    spans: Vec<Range<usize>>,
+    factors: Vec<(String, Mark)>,
     sizes: Vec<Option<i64>>,
-    /// Slices whose factor had no size yet: a term holds its place here until it has.
+    /// The slices met so far: until sizes are known, an indexed term holds its place here.
     slices: Vec<[Option<i64>; 3]>,
 }
 
@@ -120,7 +107,7 @@ impl<'p> Expansion<'p> {
     fn new(
         pattern: &'p Pattern,
         node: &NodeView,
-        tensors: &[(&[Expr], &[i64], Tensor)],
+        tensors: &[Tensor],
         given: &[(&str, i64)],
     ) -> Result<Self, RuleError> {
         let mut ranks: Vec<Option<usize>> = pattern
@@ -131,61 +118,48 @@ impl<'p> Expansion<'p> {
                 if name.ellipsis { rank.map(|&(_, rank)| rank.max(0) as usize) } else { Some(1) }
             })
             .collect();
-        while let Some((name, rank)) = tensors.iter().find_map(|&(exprs, shape, _)| open(pattern, &ranks, exprs, shape))
-        {
+        loop {
+            let open: Vec<_> = tensors.iter().filter_map(|tensor| tensor.open(&ranks)).collect();
+            let Some(&(name, rank)) = open.first() else { break };
             // The unnamed one is aligned at the right: the widest tensor tells its rank.
-            let widest = |name: usize| {
-                let ranks = &ranks;
-                tensors
-                    .iter()
-                    .filter_map(move |&(exprs, shape, _)| open(pattern, ranks, exprs, shape))
-                    .filter(move |&(other, _)| other == name)
-                    .map(|(_, rank)| rank)
-                    .max()
-            };
-            let rank = if pattern.names[name].text.is_empty() { widest(name).unwrap_or(rank) } else { rank };
-            ranks[name] = Some(rank);
+            let aligned = open.iter().filter(|(other, _)| *other == name && pattern.names[name].text.is_empty());
+            ranks[name] = Some(aligned.map(|&(_, rank)| rank).max().unwrap_or(rank));
         }
 
-        let mut expansion =
-            Self { pattern, spans: Vec::new(), factors: Vec::new(), sizes: Vec::new(), slices: Vec::new() };
-        for (name, rank) in pattern.names.iter().zip(&ranks) {
-            let start = expansion.factors.len();
+        let mut this = Self {
+            names: &pattern.names,
+            spans: Vec::with_capacity(ranks.len()),
+            factors: Vec::new(),
+            sizes: Vec::new(),
+            slices: Vec::new(),
+        };
+        for (place, (name, rank)) in pattern.names.iter().zip(ranks).enumerate() {
+            let read = || tensors.iter().any(|tensor| tensor.exprs.iter().any(|expr| expr.is_name(place)));
+            let Some(rank) = rank.or_else(|| (!read()).then_some(0)) else {
+                let factor = format!("{}...", name.text);
+                return Err(RuleError::Unsolved { node: node.describe(), factor });
+            };
+            let start = this.factors.len();
             if name.ellipsis {
-                let rank = rank
-                    .ok_or_else(|| RuleError::Unsolved { node: node.describe(), factor: format!("{}...", name.text) });
                 let stem = if name.text.is_empty() { "d" } else { &name.text };
-                expansion.factors.extend((0..rank?).map(|dim| (format!("{stem}{dim}"), name.mark)));
+                this.factors.extend((0..rank).map(|dim| (format!("{stem}{dim}"), name.mark)));
             } else {
-                expansion.factors.push((name.text.clone(), name.mark));
+                this.factors.push((name.text.clone(), name.mark));
             }
-            expansion.spans.push(start..expansion.factors.len());
+            this.spans.push(start..this.factors.len());
         }
-        expansion.sizes = expansion
-            .factors
-            .iter()
-            .map(|(name, _)| given.iter().find(|(key, _)| key == name).map(|&(_, size)| size))
-            .collect();
-        Ok(expansion)
+        let size = |name: &str| given.iter().find(|(key, _)| *key == name).map(|&(_, size)| size);
+        this.sizes = this.factors.iter().map(|(name, _)| size(name)).collect();
+        Ok(this)
     }
 
-    /// The terms of a tensor, a term per dimension.
-    fn tensor(
-        &mut self,
-        node: &NodeView,
-        exprs: &[Expr],
-        shape: &[i64],
-        tensor: Tensor,
-    ) -> Result<Vec<Term>, RuleError> {
-        let mut terms: Vec<Term> = Vec::with_capacity(shape.len());
-        let width = |expr: &Expr| match expr {
-            Expr::Name(name, _) => self.spans[*name].len(),
-            _ => 1,
-        };
-        let full: usize = exprs.iter().map(width).sum();
-        let mut missing = full.saturating_sub(shape.len());
-        let spared = |expr: &Expr| matches!(expr, Expr::Name(name, _) if self.pattern.names[*name].text.is_empty());
-        for expr in exprs {
+    /// The terms of a tensor, one per dimension.
+    fn dims(&mut self, node: &NodeView, tensor: &Tensor) -> Result<Vec<Term>, RuleError> {
+        let width = |expr: &Expr| if let Expr::Name(name, _) = expr { self.spans[*name].len() } else { 1 };
+        let full: usize = tensor.exprs.iter().map(width).sum();
+        let mut missing = full.saturating_sub(tensor.shape.len());
+        let mut terms = Vec::with_capacity(tensor.shape.len());
+        for expr in tensor.exprs {
             if let Expr::Slice(name, _, bounds) = expr {
                 self.slices.push(*bounds);
                 terms.push(Term::Index(self.spans[*name].start, vec![(self.slices.len() - 1) as u32]));
@@ -193,15 +167,20 @@ impl<'p> Expansion<'p> {
             }
             let all = self.terms(expr);
             // Operands of lower rank lack the first dimensions of the unnamed ellipsis.
-            let skip = if spared(expr) && matches!(tensor, Tensor::Operand(_)) { missing.min(all.len()) } else { 0 };
+            let shortens = matches!(expr, Expr::Name(name, _) if self.names[*name].text.is_empty());
+            let skip = if shortens && matches!(tensor.role, Role::Operand(_)) { missing.min(all.len()) } else { 0 };
             missing -= skip;
             terms.extend(all.into_iter().skip(skip));
         }
-        if terms.len() == shape.len() {
+        if terms.len() == tensor.shape.len() {
             return Ok(terms);
         }
-        let (expected, found) = (terms.len(), shape.len());
-        Err(RuleError::Rank { node: node.describe(), tensor: tensor.name(node), expected, found })
+        let name = match tensor.role {
+            Role::Operand(slot) => node.slot_name(slot),
+            Role::Result(index) => format!("result {index}"),
+        };
+        let (expected, found) = (terms.len(), tensor.shape.len());
+        Err(RuleError::Rank { node: node.describe(), tensor: name, expected, found })
     }
 
     /// The terms that a written one stands for: several for an ellipsis.
@@ -213,24 +192,27 @@ impl<'p> Expansion<'p> {
     }
 
     fn term(&self, expr: &Expr) -> Term {
-        let all = |exprs: &[Expr]| exprs.iter().flat_map(|expr| self.terms(expr)).collect::<Vec<_>>();
+        let all = |exprs: &[Expr]| exprs.iter().flat_map(|expr| self.terms(expr)).collect();
         match expr {
             Expr::Unit => Term::UNIT,
-            Expr::Name(name, _) if !self.pattern.names[*name].ellipsis => Term::Factor(self.spans[*name].start),
-            Expr::Name(..) => Term::Product(self.terms(expr)),
+            Expr::Name(name, _) if self.names[*name].ellipsis => Term::Product(self.terms(expr)),
+            Expr::Name(name, _) | Expr::Slice(name, ..) => Term::Factor(self.spans[*name].start),
             Expr::Product(exprs) => Term::Product(all(exprs)),
             Expr::Sum(exprs) => Term::Sum(all(exprs)),
-            Expr::Slice(name, ..) => Term::Factor(self.spans[*name].start),
         }
     }
 
     /// Finds the sizes of factors. A dimension of size 1 may be broadcast, so it tells something only of factors that
     /// no other dimension tells of.
-    fn solve(&mut self, dims: &[(Tensor, Vec<Term>, &[i64])]) {
-        let all = || dims.iter().flat_map(|(_, terms, shape)| terms.iter().zip(*shape));
+    fn solve(&mut self, tensors: &[Tensor], dims: &[Vec<Term>]) {
+        let all: Vec<(&Term, i64)> = tensors
+            .iter()
+            .zip(dims)
+            .flat_map(|(tensor, terms)| terms.iter().zip(tensor.shape.iter().copied()))
+            .collect();
         loop {
-            while all().any(|(term, &size)| size != 1 && self.learn(term, size)) {}
-            if !all().any(|(term, &size)| size == 1 && self.learn(term, size)) {
+            while all.iter().any(|&(term, size)| size != 1 && self.learn(term, size)) {}
+            if !all.iter().any(|&(term, size)| size == 1 && self.learn(term, size)) {
                 return;
             }
         }
@@ -238,63 +220,68 @@ impl<'p> Expansion<'p> {
 
     /// Whether a size has told the size of a factor.
     fn learn(&mut self, term: &Term, size: i64) -> bool {
-        let known = |this: &Self, terms: &[Term]| {
-            let mut unknown = terms.iter().filter(|term| this.size(term).is_none());
-            let first = unknown.next().cloned()?;
-            let rest: Vec<i64> = terms.iter().filter_map(|term| this.size(term)).collect();
-            unknown.next().is_none().then_some((first, rest))
-        };
-        match term {
+        let terms = match term {
             Term::Factor(factor) if self.sizes[*factor].is_none() => {
                 self.sizes[*factor] = Some(size);
-                true
+                return true;
             }
-            Term::Product(terms) => known(self, terms).is_some_and(|(term, rest)| {
-                let rest: i64 = rest.iter().product();
-                rest != 0 && size % rest == 0 && self.learn(&term, size / rest)
-            }),
-            Term::Sum(terms) => known(self, terms).is_some_and(|(term, rest)| {
-                let rest: i64 = rest.iter().sum();
-                rest <= size && self.learn(&term, size - rest)
-            }),
-            _ => false,
-        }
+            Term::Product(terms) | Term::Sum(terms) => terms,
+            _ => return false,
+        };
+        let mut unknown = terms.iter().filter(|term| self.size(term).is_none());
+        let (Some(first), None) = (unknown.next(), unknown.next()) else { return false };
+        let mut known = terms.iter().filter_map(|term| self.size(term));
+        let rest = match term {
+            Term::Product(_) => {
+                let known = known.fold(1, i64::saturating_mul);
+                (known > 0 && size % known == 0).then(|| size / known)
+            }
+            _ => known.try_fold(size, i64::checked_sub).filter(|rest| *rest >= 0),
+        };
+        rest.is_some_and(|rest| self.learn(first, rest))
     }
 
     fn size(&self, term: &Term) -> Option<i64> {
         match term {
             Term::Factor(factor) | Term::Index(factor, _) => self.sizes[*factor],
-            Term::Product(terms) => terms.iter().map(|term| self.size(term)).product(),
-            Term::Sum(terms) => terms.iter().map(|term| self.size(term)).sum(),
+            Term::Product(terms) => terms.iter().try_fold(1, |all: i64, term| all.checked_mul(self.size(term)?)),
+            Term::Sum(terms) => terms.iter().try_fold(0, |all: i64, term| all.checked_add(self.size(term)?)),
+        }
+    }
+
+    /// A term whose slice has become positions.
+    fn indexed(&self, term: Term, rule: &Builder) -> Term {
+        match term {
+            Term::Index(factor, place) => {
+                let bounds = place.first().map_or([None; 3], |&place| self.slices[place as usize]);
+                Term::Index(factor, positions(bounds, rule.size(&Term::Factor(factor))))
+            }
+            term => term,
         }
     }
 }
 
-/// The ellipsis of a tensor whose rank alone is not known, and the rank that the tensor leaves for it.
-fn open(pattern: &Pattern, ranks: &[Option<usize>], exprs: &[Expr], shape: &[i64]) -> Option<(usize, usize)> {
-    let mut unknown = None;
-    let mut fixed = 0;
-    for expr in exprs {
-        match expr {
-            Expr::Name(name, _) if pattern.names[*name].ellipsis => match ranks[*name] {
-                Some(rank) => fixed += rank,
-                None if unknown.is_none() => unknown = Some(*name),
-                None => return None,
-            },
-            _ => fixed += 1,
-        }
+impl Tensor<'_, '_> {
+    /// The ellipsis whose rank alone is not known, and the rank that is left for it.
+    fn open(&self, ranks: &[Option<usize>]) -> Option<(usize, usize)> {
+        let rank = |expr: &Expr| if let Expr::Name(name, _) = expr { ranks[*name] } else { Some(1) };
+        let mut unknown = self.exprs.iter().filter(|expr| rank(expr).is_none());
+        let (Some(Expr::Name(name, _)), None) = (unknown.next(), unknown.next()) else { return None };
+        let fixed: usize = self.exprs.iter().filter_map(rank).sum();
+        Some((*name, self.shape.len().saturating_sub(fixed)))
     }
-    Some((unknown?, shape.len().saturating_sub(fixed)))
 }
 
-/// A term whose slices have become positions.
-fn index(term: Term, slices: &[[Option<i64>; 3]], rule: &Builder) -> Term {
+impl Expr {
+    fn is_name(&self, place: usize) -> bool {
+        matches!(self, Self::Name(name, _) if *name == place)
+    }
+}
+
+fn speaks_of(term: &Term, factor: usize) -> bool {
     match term {
-        Term::Index(factor, slot) => {
-            let bounds = slot.first().map_or([None; 3], |&slot| slices[slot as usize]);
-            Term::Index(factor, positions(bounds, rule.size(&Term::Factor(factor))))
-        }
-        term => term,
+        Term::Factor(other) | Term::Index(other, _) => *other == factor,
+        Term::Product(terms) | Term::Sum(terms) => terms.iter().any(|term| speaks_of(term, factor)),
     }
 }
 
@@ -303,10 +290,11 @@ fn positions([start, stop, step]: [Option<i64>; 3], size: i64) -> Vec<u32> {
     let step = step.unwrap_or(1);
     let (low, high) = if step < 0 { (-1, size - 1) } else { (0, size) };
     let bound = |bound: Option<i64>, default| {
-        bound.map_or(default, |bound| if bound < 0 { bound + size } else { bound }.clamp(low, high))
+        let from_front = |bound: i64| if bound < 0 { bound.saturating_add(size) } else { bound };
+        bound.map_or(default, |bound| from_front(bound).clamp(low, high.max(low)))
     };
-    let (start, stop) =
-        if step < 0 { (bound(start, high), bound(stop, low)) } else { (bound(start, low), bound(stop, high)) };
+    let (first, last) = if step < 0 { (high, low) } else { (low, high) };
+    let (start, stop) = (bound(start, first), bound(stop, last));
     let inside = |at: &i64| if step < 0 { *at > stop } else { *at < stop };
     std::iter::successors(Some(start), |at| at.checked_add(step)).take_while(inside).map(|at| at as u32).collect()
 }
