@@ -9,3 +9,5 @@ pub mod graph;
 pub mod ops;
 
 pub mod deps;
+
+pub mod plan;

@@ -1,0 +1,229 @@
+//! Which coordinates of a group go first, and how many of each group.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
+use super::Limits;
+use super::space::{Members, Space, is_above, remaining};
+use super::verdict::{GroupVerdict, Reason, ScoreSummary, Verdict};
+use crate::deps::Group;
+
+/// A group while a plan is made.
+pub(super) struct State<'a> {
+    pub(super) group: &'a dyn Group,
+    pub(super) space: Space,
+    scores: &'a [f64],
+    summary: Option<ScoreSummary>,
+    /// The indices of the coordinates that may go, in the order in which they do.
+    ranked: Vec<usize>,
+    /// How many of them go.
+    taken: usize,
+    /// Why nothing goes; the last word once the step is planned.
+    reason: Reason,
+    /// Whether scores decide about it.
+    ranks: bool,
+}
+
+impl<'a> State<'a> {
+    pub(super) fn new(
+        group: &'a dyn Group,
+        scores: Option<&'a Vec<f64>>,
+        ignored: Option<&String>,
+        limits: &Limits,
+    ) -> Self {
+        let space = Space::new(group, limits);
+        let given = scores.map_or(&[][..], Vec::as_slice);
+        let non_finite = given.iter().position(|score| !score.is_finite());
+        let reason = if let Some(pin) = group.pin() {
+            Some(Reason::Pinned { pin: pin.clone() })
+        } else if let Some(pattern) = ignored {
+            Some(Reason::Ignored { pattern: pattern.clone() })
+        } else if scores.is_none() {
+            Some(Reason::NoScore)
+        } else {
+            non_finite.map(|index| Reason::NonFiniteScore { coordinate: group.coordinates()[index] })
+        };
+        let ranks = reason.is_none();
+        let mut state = Self {
+            group,
+            space,
+            scores: given,
+            summary: None,
+            ranked: Vec::new(),
+            taken: 0,
+            reason: reason.unwrap_or(Reason::TargetReached),
+            ranks,
+        };
+        if !given.is_empty() && non_finite.is_none() {
+            state.rank(limits);
+        }
+        state
+    }
+
+    fn rank(&mut self, limits: &Limits) {
+        let mut order: Vec<usize> = (0..self.scores.len()).collect();
+        // A stable sort breaks ties by coordinate.
+        order.sort_by(|&a, &b| compare(self.scores[a], self.scores[b]));
+        let sorted: Vec<f64> = order.iter().map(|&index| self.scores[index]).collect();
+        self.summary = ScoreSummary::of_sorted(&sorted);
+        self.ranked = Members::new(self.group, limits).admissible(order);
+        self.space.movable = self.ranked.len();
+    }
+
+    /// Whether it is neither pinned nor ignored.
+    pub(super) fn takes_part(&self) -> bool {
+        !self.reason.is_excluded()
+    }
+
+    pub(super) fn cut(&self) -> &[usize] {
+        &self.ranked[..self.taken]
+    }
+
+    pub(super) fn space_after(&self) -> Option<Space> {
+        self.takes_part().then(|| self.space.after(self.taken))
+    }
+
+    /// Why the limits let nothing go, whatever is asked.
+    fn limit(&self) -> Option<Reason> {
+        let space = &self.space;
+        if space.cuts().next().is_some() {
+            return None;
+        }
+        Some(if space.size <= space.min_channels {
+            Reason::AtMinimum
+        } else if space.size <= space.max_ratio_keeps {
+            Reason::AtMaxRatio
+        } else if space.granularity > 1 && space.granularity >= space.initial {
+            Reason::NotDivisible { granularity: space.granularity }
+        } else if space.max_ratio_keeps > space.min_channels {
+            Reason::AtMaxRatio
+        } else {
+            Reason::AtMinimum
+        })
+    }
+
+    /// Why nothing went, when as many coordinates as `asked` might have, and `target_met` tells whether none should.
+    fn explain(&self, target_met: bool, asked: usize) -> Reason {
+        match (self.limit(), self.space.cuts().next()) {
+            (Some(reason @ Reason::NotDivisible { .. }), _) => reason,
+            _ if target_met => Reason::TargetReached,
+            (Some(reason), _) => reason,
+            (None, Some(smallest_cut)) if smallest_cut > asked => Reason::Rounding { smallest_cut },
+            (None, _) => Reason::RankedHigher,
+        }
+    }
+
+    pub(super) fn into_verdict(self) -> GroupVerdict {
+        let coordinates = self.group.coordinates();
+        let mut goes = vec![false; coordinates.len()];
+        self.cut().iter().for_each(|&index| goes[index] = true);
+        let kept = coordinates.iter().zip(&goes).filter(|(_, goes)| !**goes).map(|(&kept, _)| kept).collect();
+        GroupVerdict {
+            group: self.group.id(),
+            name: self.group.name().to_owned(),
+            initial_size: self.space.initial,
+            size_before: self.space.size,
+            size_after: self.space.size - self.taken,
+            kept,
+            scores: self.summary,
+            threshold: self.cut().last().map(|&index| self.scores[index]),
+            verdict: if self.taken > 0 { Verdict::Cut { count: self.taken } } else { Verdict::Kept(self.reason) },
+        }
+    }
+}
+
+/// The order of finite scores, in which 0 and −0 are equal.
+fn compare(a: f64, b: f64) -> Ordering {
+    (a + 0.0).total_cmp(&(b + 0.0))
+}
+
+pub(super) fn cut_local(states: &mut [State<'_>], ratio: f64) {
+    for state in states.iter_mut().filter(|state| state.ranks) {
+        let asked = state.space.above(ratio);
+        state.taken = state.space.largest_cut(asked);
+        let met = !is_above(state.space.size, state.space.initial, ratio);
+        state.reason = state.explain(met, asked);
+    }
+}
+
+/// The next cut of a group; the least of all is made first.
+struct Next {
+    /// The mean score of the coordinates of the cut.
+    cost: f64,
+    /// The first of them, by its number before the first cut.
+    coordinate: u32,
+    /// The group's place among the states, which stand in the order of ids.
+    state: usize,
+    /// How many coordinates of the group are gone with it.
+    taken: usize,
+}
+
+impl Next {
+    fn of(states: &[State<'_>], index: usize) -> Option<Self> {
+        let state = &states[index];
+        let taken = state.space.cuts().find(|&cut| cut > state.taken)?;
+        let cut = &state.ranked[state.taken..taken];
+        let (first, last) = (state.scores[cut[0]], state.scores[cut[cut.len() - 1]]);
+        // Dividing first keeps the sum finite; the mean of equal scores is that score in spite of rounding.
+        let mean: f64 = cut.iter().map(|&index| state.scores[index] / cut.len() as f64).sum();
+        Some(Self { cost: mean.clamp(first, last), coordinate: state.group.coordinates()[cut[0]], state: index, taken })
+    }
+}
+
+impl Ord for Next {
+    fn cmp(&self, other: &Self) -> Ordering {
+        compare(self.cost, other.cost).then(self.coordinate.cmp(&other.coordinate)).then(self.state.cmp(&other.state))
+    }
+}
+
+impl PartialOrd for Next {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Next {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Next {}
+
+pub(super) fn cut_global(states: &mut [State<'_>], limits: &Limits, ratio: f64) {
+    let ranks = || states.iter().filter(|state| state.ranks);
+    let initial: usize = ranks().map(|state| state.space.initial).sum();
+    let size: usize = ranks().map(|state| state.space.size).sum();
+    let mut left = size.saturating_sub(remaining(initial, ratio));
+    let mut left_in_run = size.saturating_sub(remaining(initial, limits.target_ratio));
+    let met = !is_above(size, initial, ratio);
+
+    let mut heap: BinaryHeap<Reverse<Next>> = (0..states.len())
+        .filter(|&index| states[index].ranks)
+        .filter_map(|index| Next::of(states, index))
+        .map(Reverse)
+        .collect();
+    let asked = left;
+    while left > 0 {
+        let Some(Reverse(next)) = heap.pop() else { break };
+        let state = &mut states[next.state];
+        let count = next.taken - state.taken;
+        if count > left {
+            state.reason = Reason::Rounding { smallest_cut: count };
+            if count <= left_in_run {
+                break;
+            }
+            continue;
+        }
+        state.taken = next.taken;
+        left -= count;
+        left_in_run -= count;
+        heap.extend(Next::of(states, next.state).map(Reverse));
+    }
+    for state in states.iter_mut().filter(|state| state.ranks && state.taken == 0) {
+        // A group whose turn it was, and whose cut was too large for what was left, has its reason.
+        if !matches!(state.reason, Reason::Rounding { .. }) {
+            state.reason = state.explain(met, asked);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! From scores to a plan: which coordinates go in a step.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ignore::ignored;
+use super::outlook::stop_of;
+use super::rank::{State, cut_global, cut_local};
+use super::space::{NOISE, Space, remaining};
+use super::verdict::{GroupVerdict, Reason, Verdict};
+use super::{Limits, LimitsError, Plan, PlanError, Scope, StopReason, by_id};
+use crate::deps::Group;
+use crate::ids::GroupId;
+
+/// The plan of a step and what became of each group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Selection {
+    /// What goes.
+    pub plan: Plan,
+    /// What became of each group, in the order of their ids.
+    pub verdicts: Vec<GroupVerdict>,
+    /// The part of the target that this step goes to.
+    pub progress: f64,
+    /// The target ratio of the run.
+    pub target_ratio: f64,
+    /// The coordinates of all groups that may be cut.
+    pub channels: Channels,
+    /// Why no later step can cut anything once the plan is applied; `None` if one could.
+    pub stop: Option<StopReason>,
+}
+
+/// How many coordinates the groups have together that are neither pinned nor ignored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Channels {
+    /// Before the first cut.
+    pub initial: usize,
+    /// Before this step.
+    pub before: usize,
+    /// After it.
+    pub after: usize,
+    /// After it, had nothing stood in the way.
+    pub asked: usize,
+}
+
+impl Channels {
+    /// The share of the initial coordinates that is gone.
+    pub fn achieved(&self) -> f64 {
+        if self.initial == 0 { 0.0 } else { 1.0 - self.after as f64 / self.initial as f64 }
+    }
+
+    /// How many more should be gone.
+    pub fn gap(&self) -> usize {
+        self.after.saturating_sub(self.asked)
+    }
+}
+
+/// Why no plan can be made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// The limits make no sense.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// An edited plan does not fit the groups.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The progress is no part of a whole.
+    #[error("the progress of the step is {0}; it is a part of the target, at least 0 and at most 1")]
+    Progress(f64),
+    /// Scores are given for a group that is not there.
+    #[error("there are scores for {group}, which the network does not have")]
+    UnknownGroup {
+        /// The group.
+        group: GroupId,
+    },
+    /// The number of scores is not that of the coordinates.
+    #[error("there are {found} scores for the {expected} coordinates of {group} ({name})")]
+    ScoreCount {
+        /// The group.
+        group: GroupId,
+        /// Its name.
+        name: String,
+        /// How many coordinates it has.
+        expected: usize,
+        /// How many scores there are.
+        found: usize,
+    },
+}
+
+/// Decides what goes in the step that brings the run to `progress`, in `0..=1`, of its target.
+///
+/// `scores` holds a score per coordinate that is left, in the order of [`Group::coordinates`]; lower goes first. Of equal
+/// scores (0 equals −0) the coordinate with the lower number goes first, and of those with the same number the one in the group
+/// of the lower id. The result does not depend on the order of `groups`.
+///
+/// - *Local*: each group keeps `⌈initial · (1 − target · progress)⌉` coordinates, raised to its limits and to the next size that
+///   `round_to` allows.
+/// - *Global*: the groups that have scores keep so many together. Coordinates are taken in the smallest cuts that the limits of
+///   their group allow, by the mean of their scores; what one group may not give, others do. When the next cut is larger than what
+///   this step may still take and a later step can take it, the step ends, so that small groups do not pay for large cuts.
+///
+/// A step never takes more than asked. Everything refers to the sizes before the first cut, so what rounding leaves in one step
+/// is made up for in a later one. A group with a score that is not finite, or with none, is left out, and the others go on without it.
+pub fn select(
+    groups: &[&dyn Group],
+    scores: &BTreeMap<GroupId, Vec<f64>>,
+    limits: &Limits,
+    progress: f64,
+) -> Result<Selection, SelectError> {
+    limits.validate()?;
+    if !(0.0..=1.0 + NOISE).contains(&progress) {
+        return Err(SelectError::Progress(progress));
+    }
+    let progress = progress.min(1.0);
+    check_scores(groups, scores)?;
+    let mut groups = groups.to_vec();
+    groups.sort_by_key(|group| group.id());
+    let ignored = ignored(&groups, &limits.ignore)?;
+
+    let ratio = limits.target_ratio * progress;
+    let mut states: Vec<State> = groups
+        .iter()
+        .map(|group| State::new(*group, scores.get(&group.id()), ignored.get(&group.id()), limits))
+        .collect();
+    match limits.scope {
+        Scope::Local => cut_local(&mut states, ratio),
+        Scope::Global => cut_global(&mut states, limits, ratio),
+    }
+
+    let plan = states
+        .iter()
+        .map(|state| (state.group.id(), state.cut().iter().map(|&index| state.group.coordinates()[index])))
+        .collect();
+    let spaces: Vec<Space> = states.iter().filter_map(State::space_after).collect();
+    let channels = Channels {
+        initial: spaces.iter().map(|space| space.initial).sum(),
+        before: states.iter().filter(|state| state.takes_part()).map(|state| state.space.size).sum(),
+        after: spaces.iter().map(|space| space.size).sum(),
+        asked: asked_size(&spaces, limits.scope, ratio),
+    };
+    let stop = stop_of(&spaces, limits);
+    let verdicts = states.into_iter().map(State::into_verdict).collect();
+    Ok(Selection { plan, verdicts, progress, target_ratio: limits.target_ratio, channels, stop })
+}
+
+impl Selection {
+    /// The selection with `plan` in place of its own: its verdicts and counts say what `plan` does.
+    pub fn with_plan(mut self, plan: Plan, groups: &[&dyn Group], limits: &Limits) -> Result<Self, SelectError> {
+        plan.validate(groups)?;
+        let ignored = ignored(groups, &limits.ignore)?;
+        let groups = by_id(groups);
+        let mut spaces = Vec::new();
+        for verdict in &mut self.verdicts {
+            let Some(&group) = groups.get(&verdict.group) else { continue };
+            let cut = plan.cut(verdict.group);
+            let changed = cut != self.plan.cut(verdict.group);
+            verdict.size_after = group.size() - cut.len();
+            verdict.kept =
+                group.coordinates().iter().filter(|kept| cut.binary_search(kept).is_err()).copied().collect();
+            if changed {
+                // Which score was the last to go is known only of what the scores chose.
+                verdict.threshold = None;
+                verdict.verdict = match cut.len() {
+                    0 => Verdict::Kept(Reason::Edited),
+                    count => Verdict::Cut { count },
+                };
+            }
+            if group.pin().is_none() && !ignored.contains_key(&verdict.group) {
+                spaces.push(Space::new(group, limits).after(cut.len()));
+            }
+        }
+        self.channels.after = spaces.iter().map(|space| space.size).sum();
+        self.stop = stop_of(&spaces, limits);
+        self.plan = plan;
+        Ok(self)
+    }
+}
+
+fn check_scores(groups: &[&dyn Group], scores: &BTreeMap<GroupId, Vec<f64>>) -> Result<(), SelectError> {
+    let groups = by_id(groups);
+    for (&id, scores) in scores {
+        let group = groups.get(&id).ok_or(SelectError::UnknownGroup { group: id })?;
+        let (expected, found) = (group.size(), scores.len());
+        if expected != found {
+            return Err(SelectError::ScoreCount { group: id, name: group.name().to_owned(), expected, found });
+        }
+    }
+    Ok(())
+}
+
+fn asked_size(spaces: &[Space], scope: Scope, ratio: f64) -> usize {
+    match scope {
+        Scope::Local => spaces.iter().map(|space| remaining(space.initial, ratio)).sum(),
+        Scope::Global => remaining(spaces.iter().map(|space| space.initial).sum(), ratio),
+    }
+}

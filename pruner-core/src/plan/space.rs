@@ -1,0 +1,151 @@
+//! How far a group can be cut: sizes at which it may stop, and what each of its members must keep.
+
+use super::Limits;
+use crate::deps::Group;
+
+/// Less than any share of a coordinate that is meant, more than the error of the arithmetic: `16 · (1 − 0.5)` is 8 and not 9.
+pub(super) const NOISE: f64 = 1e-9;
+
+/// The coordinates of `initial` that are left once `ratio` of them are gone, in full.
+pub(super) fn remaining(initial: usize, ratio: f64) -> usize {
+    let exact = initial as f64 * (1.0 - ratio);
+    ((exact - initial as f64 * NOISE).ceil().max(0.0) as usize).min(initial)
+}
+
+/// Whether `size` is above what is left of `initial` once `ratio` of it is gone, be it by less than a coordinate.
+pub(super) fn is_above(size: usize, initial: usize, ratio: f64) -> bool {
+    size as f64 > initial as f64 * (1.0 - ratio) + initial as f64 * NOISE
+}
+
+/// The sizes of a group and the limits on them, in coordinates.
+#[derive(Clone, Debug)]
+pub(super) struct Space {
+    /// Before the first cut.
+    pub(super) initial: usize,
+    /// Now.
+    pub(super) size: usize,
+    /// Cuts stop at multiples of this.
+    pub(super) granularity: usize,
+    /// What `min_channels` keeps.
+    pub(super) min_channels: usize,
+    /// What `max_ratio` keeps.
+    pub(super) max_ratio_keeps: usize,
+    /// How many can go before a member of the group that has only some of them runs out.
+    pub(super) movable: usize,
+}
+
+impl Space {
+    pub(super) fn new(group: &dyn Group, limits: &Limits) -> Self {
+        let mut space = Self {
+            initial: group.initial_size(),
+            size: group.size(),
+            granularity: granularity(group, limits.round_to),
+            min_channels: limits.min_channels,
+            max_ratio_keeps: remaining(group.initial_size(), limits.max_ratio),
+            movable: 0,
+        };
+        space.movable = Members::new(group, limits).admissible(0..space.size).len();
+        space
+    }
+
+    /// The same group once `cut` coordinates are gone.
+    pub(super) fn after(&self, cut: usize) -> Self {
+        Self { size: self.size - cut, movable: self.movable.saturating_sub(cut), ..self.clone() }
+    }
+
+    /// The size that no cut goes below.
+    pub(super) fn floor(&self) -> usize {
+        self.min_channels.max(self.max_ratio_keeps).max(1)
+    }
+
+    /// How many coordinates a cut may take, ascending.
+    pub(super) fn cuts(&self) -> impl Iterator<Item = usize> + '_ {
+        let below = self.size.saturating_sub(1) / self.granularity;
+        (1..=below)
+            .rev()
+            .map(|multiple| multiple * self.granularity)
+            .take_while(|&size| size >= self.floor())
+            .map(|size| self.size - size)
+            .take_while(|&cut| cut <= self.movable)
+    }
+
+    /// The most that a cut may take when `asked` are to go.
+    pub(super) fn largest_cut(&self, asked: usize) -> usize {
+        self.cuts().take_while(|&cut| cut <= asked).last().unwrap_or(0)
+    }
+
+    /// How many coordinates above the target of its own the group is.
+    pub(super) fn above(&self, ratio: f64) -> usize {
+        self.size.saturating_sub(remaining(self.initial, ratio))
+    }
+}
+
+/// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`.
+fn granularity(group: &dyn Group, round_to: usize) -> usize {
+    let mut unit = 0;
+    for member in group.members() {
+        let mut positions = vec![0_usize; group.size()];
+        for coordinate in member.layout.coordinates().flatten() {
+            if let Some(count) = positions.get_mut(coordinate as usize) {
+                *count += 1;
+            }
+        }
+        // Coordinates that the member does not have put nothing into its dimension.
+        let mut counts = positions.into_iter().filter(|&count| count > 0);
+        let first = counts.next().unwrap_or(0);
+        let uniform = counts.all(|count| count == first);
+        unit = gcd(unit, if uniform { first } else { 1 });
+    }
+    round_to / gcd(round_to, unit.max(1))
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// What the members that have only some coordinates of a group must keep.
+pub(super) struct Members {
+    /// For each coordinate, the members with only some coordinates that have it.
+    members_of: Vec<Vec<usize>>,
+    /// For each such member, how many of its coordinates may go.
+    spare: Vec<usize>,
+}
+
+impl Members {
+    pub(super) fn new(group: &dyn Group, limits: &Limits) -> Self {
+        let size = group.size();
+        let mut members = Self { members_of: vec![Vec::new(); size], spare: Vec::new() };
+        for member in group.members() {
+            let mut present: Vec<u32> = member.layout.coordinates().flatten().collect();
+            present.sort_unstable();
+            present.dedup();
+            if present.len() >= size {
+                continue;
+            }
+            for &coordinate in &present {
+                if let Some(members_of) = members.members_of.get_mut(coordinate as usize) {
+                    members_of.push(members.spare.len());
+                }
+            }
+            let kept = limits.min_channels.clamp(1, present.len().max(1));
+            members.spare.push(present.len().saturating_sub(kept));
+        }
+        members
+    }
+
+    /// The coordinates of `ranked`, in that order, without those that would leave too little in a member.
+    pub(super) fn admissible(&self, ranked: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let mut spare = self.spare.clone();
+        let mut admitted = Vec::new();
+        for coordinate in ranked {
+            let members = &self.members_of[coordinate];
+            if members.iter().all(|&member| spare[member] > 0) {
+                for &member in members {
+                    spare[member] -= 1;
+                }
+                admitted.push(coordinate);
+            }
+        }
+        admitted
+    }
+}
