@@ -11,3 +11,5 @@ pub mod ops;
 pub mod deps;
 
 pub mod plan;
+
+pub mod report;
