@@ -15,6 +15,8 @@ pub mod plan;
 
 pub mod scheduler;
 
+pub mod report;
+
 pub mod registry;
 
 #[cfg(feature = "torch")]
@@ -37,3 +39,6 @@ pub mod apply;
 
 #[cfg(feature = "torch")]
 pub mod equivalence;
+
+#[cfg(feature = "torch")]
+pub mod pruner;

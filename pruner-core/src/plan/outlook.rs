@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::ignore::ignored;
-use super::space::{Space, is_above};
+use super::space::{Space, is_above, remaining};
 use super::{Limits, LimitsError, Scope};
 use crate::deps::Group;
 
@@ -69,7 +69,7 @@ pub(super) fn stop_of(spaces: &[Space], limits: &Limits) -> Option<StopReason> {
     let asked: Vec<(&Space, usize)> = match limits.scope {
         Scope::Local => spaces.iter().map(|space| (space, space.above(ratio))).collect(),
         Scope::Global => {
-            let above = size.saturating_sub(super::space::remaining(initial, ratio));
+            let above = size.saturating_sub(remaining(initial, ratio));
             spaces.iter().map(|space| (space, above)).collect()
         }
     };
@@ -80,10 +80,12 @@ pub(super) fn stop_of(spaces: &[Space], limits: &Limits) -> Option<StopReason> {
         Some(StopReason::Rounding)
     } else if !asked.is_empty() {
         Some(StopReason::Limits)
-    } else if size == initial && is_above(size, initial, ratio) {
-        // Less than one coordinate was asked for.
+    } else if size < initial || !is_above(size, initial, ratio) {
+        Some(StopReason::TargetReached)
+    } else if spaces.iter().any(|space| space.cuts().next().is_some()) {
+        // Less than one coordinate is asked for.
         Some(StopReason::Rounding)
     } else {
-        Some(StopReason::TargetReached)
+        Some(StopReason::Limits)
     }
 }

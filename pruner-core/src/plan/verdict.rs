@@ -119,7 +119,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Its name in reports.
+    /// A short name of it; of a pin the name of its cause.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Pinned { pin: Pin::GraphInput } => "graph-input",
@@ -154,7 +154,8 @@ impl fmt::Display for Reason {
             Self::NotDivisible { granularity } => write!(f, "no smaller multiple of {granularity}"),
             Self::AtMinimum => f.write_str("at the minimum size"),
             Self::AtMaxRatio => f.write_str("at the maximum ratio"),
-            Self::Rounding { smallest_cut } => write!(f, "rounding: less than {smallest_cut} asked"),
+            Self::Rounding { smallest_cut: 1 } => f.write_str("rounding (less than one channel is asked)"),
+            Self::Rounding { smallest_cut } => write!(f, "rounding (a cut takes at least {smallest_cut} channels)"),
             Self::TargetReached => f.write_str("target reached"),
             Self::RankedHigher => f.write_str("others scored lower"),
             Self::NoScore => f.write_str("no score"),
