@@ -458,6 +458,8 @@ struct Snapshot {
 
 struct pa_trace {
   std::vector<Entry> entries;
+  // Further handles on the tensor of an entry, held so that their addresses are not given to others.
+  std::vector<c10::weak_intrusive_ptr<c10::TensorImpl>> twins;
   std::unordered_map<c10::TensorImpl *, int64_t> by_impl;
   std::unordered_map<uintptr_t, std::vector<int64_t>> by_storage;
   std::vector<Record> records;
@@ -546,17 +548,14 @@ int64_t entry_of(pa_trace &trace, const at::Tensor &tensor, bool written) {
         if (entry.sizes == tensor.sizes() && entry.strides == tensor.strides() &&
             entry.offset == tensor.storage_offset()) {
           settle_fresh(trace, entry, tensor, written);
+          trace.twins.emplace_back(tensor.getIntrusivePtr());
           trace.by_impl[tensor.unsafeGetTensorImpl()] = index;
-          // The handle keeps the address from being given to another.
-          int64_t keeper = add_entry(trace, tensor, false);
-          trace.by_storage[address].pop_back();
-          trace.by_impl[tensor.unsafeGetTensorImpl()] = index;
-          (void)keeper;
           return index;
         }
         traced |= !entry.given.defined() || static_cast<size_t>(index) < trace.variables;
       }
-      TORCH_CHECK(!traced, "a tensor shares the memory of a traced one, and no operator made it from that");
+      TORCH_CHECK(!traced, "a tensor shares the memory of a variable or of a result, and no operator of the closure "
+                           "made it from that: make the view inside the closure");
     }
   }
   return add_entry(trace, tensor, true);
@@ -567,7 +566,6 @@ void encode(pa_trace &trace, Record &record, const c10::Argument &argument, cons
   OwnedArg owned;
   bool written = is_written(argument);
   arg.name = argument.name().c_str();
-  arg.written = written;
   if (value.isNone()) {
     arg.tag = PA_NONE;
   } else if (value.isTensor()) {
@@ -654,7 +652,6 @@ void keep(pa_trace &trace, const at::Tensor &tensor) {
 Record before(pa_trace &trace, const c10::OperatorHandle &handle, c10::ArrayRef<c10::IValue> values) {
   Record record{handle};
   const auto &arguments = handle.schema().arguments();
-  TORCH_CHECK(name_of(handle) != "aten::_backward", "the closure runs a backward pass; trace the forward pass alone");
   for (size_t i = 0; i < arguments.size(); ++i) {
     encode(trace, record, arguments[i], values[i]);
     const std::string &name = arguments[i].name();
@@ -723,7 +720,9 @@ void separate(const c10::FunctionSchema &schema, const std::vector<c10::TensorIm
 void record_call(const c10::OperatorHandle &handle, c10::DispatchKeySet, torch::jit::Stack *stack) {
   c10::impl::ExcludeDispatchKeyGuard below(kRecorder);
   pa_trace *trace = current;
-  if (trace == nullptr || !trace->failure.empty() || torch::autograd::get_current_graph_task_id() != -1) {
+  if (trace != nullptr && torch::autograd::get_current_graph_task_id() != -1)
+    fail(*trace, "the closure runs a backward pass: trace the forward pass alone");
+  if (trace == nullptr || !trace->failure.empty()) {
     handle.callBoxed(stack);
     return;
   }

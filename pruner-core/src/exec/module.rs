@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor, nn};
 
-use super::{ExecError, Mode, Program};
+use super::{ExecError, Mode, Observer, Program};
 use crate::graph::{Graph, Origin};
 use crate::ids::ValueId;
 
@@ -40,7 +40,14 @@ pub struct GraphModule {
     program: Arc<Program>,
     warnings: Vec<String>,
     resize: Option<Box<dyn Resize>>,
-    resized: RefCell<Vec<(Vec<Vec<i64>>, Arc<Program>)>>,
+    /// The least recently used first.
+    resized: RefCell<Vec<Resized>>,
+}
+
+/// A program for inputs of other shapes than those of the graph.
+struct Resized {
+    shapes: Vec<Vec<i64>>,
+    program: Arc<Program>,
 }
 
 impl GraphModule {
@@ -77,7 +84,7 @@ impl GraphModule {
         &self,
         inputs: &[Tensor],
         mode: Mode,
-        observe: &mut dyn FnMut(ValueId, &Tensor),
+        observe: Observer<'_>,
     ) -> Result<Vec<Tensor>, ExecError> {
         self.run(inputs, mode, Some(observe))
     }
@@ -139,12 +146,7 @@ impl GraphModule {
         self.warnings.extend(warnings);
     }
 
-    fn run(
-        &self,
-        inputs: &[Tensor],
-        mode: Mode,
-        observe: Option<&mut dyn FnMut(ValueId, &Tensor)>,
-    ) -> Result<Vec<Tensor>, ExecError> {
+    fn run(&self, inputs: &[Tensor], mode: Mode, observe: Option<Observer<'_>>) -> Result<Vec<Tensor>, ExecError> {
         self.program_for(inputs)?.run(&self.stored, inputs, mode, observe)
     }
 
@@ -156,9 +158,9 @@ impl GraphModule {
             return Ok(self.program.clone());
         }
         let mut resized = self.resized.borrow_mut();
-        if let Some(place) = resized.iter().position(|(of, _)| *of == shapes) {
+        if let Some(place) = resized.iter().position(|found| found.shapes == shapes) {
             let found = resized.remove(place);
-            let program = found.1.clone();
+            let program = found.program.clone();
             resized.push(found);
             return Ok(program);
         }
@@ -169,7 +171,7 @@ impl GraphModule {
         if resized.len() == CACHED_PROGRAMS {
             resized.remove(0);
         }
-        resized.push((shapes, program.clone()));
+        resized.push(Resized { shapes, program: program.clone() });
         Ok(program)
     }
 
