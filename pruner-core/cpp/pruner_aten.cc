@@ -326,9 +326,9 @@ void note_modes(const c10::FunctionSchema &schema, pa_call &call) {
   }
 }
 
-void emit_results(const c10::IValue &value, void *sink, void (*emit)(void *, at::Tensor *)) {
+void emit_results(c10::IValue value, void *sink, void (*emit)(void *, at::Tensor *)) {
   if (value.isTensor()) {
-    emit(sink, new at::Tensor(value.toTensor()));
+    emit(sink, new at::Tensor(std::move(value).toTensor()));
   } else if (value.isTensorList()) {
     for (const at::Tensor &tensor : value.toTensorList())
       emit(sink, new at::Tensor(tensor));
@@ -369,7 +369,10 @@ char *pa_call_run(const pa_call *call, at::Tensor *const *tensors, size_t len, i
                   void (*emit)(void *sink, at::Tensor *result)) {
   PA_GUARD({
     TORCH_CHECK(len == call->tensors, "the call takes ", call->tensors, " tensors and was given ", len);
-    torch::jit::Stack stack = call->arguments;
+    // The room of a stack is used again by the next call of the thread; a call within this one finds none and makes its own.
+    static thread_local torch::jit::Stack spare;
+    torch::jit::Stack stack = std::move(spare);
+    stack.assign(call->arguments.begin(), call->arguments.end());
     for (const pa_call::Slot &slot : call->slots) {
       switch (slot.open) {
       case pa_call::Open::Tensor:
@@ -401,8 +404,10 @@ char *pa_call_run(const pa_call *call, at::Tensor *const *tensors, size_t len, i
           stack[position] = 0.0;
     }
     call->handle.callBoxed(stack);
-    for (const c10::IValue &value : stack)
-      emit_results(value, sink, emit);
+    for (c10::IValue &value : stack)
+      emit_results(std::move(value), sink, emit);
+    stack.clear();
+    spare = std::move(stack);
   })
 }
 
@@ -946,31 +951,41 @@ std::vector<int64_t> outermost_first(const at::Tensor &tensor) {
   return order;
 }
 
-template <typename Element>
-void copy_elements(char *to, const char *from, const std::vector<Run> &runs) {
-  for (const Run &run : runs)
-    std::memcpy(to + run.to, from + run.from, sizeof(Element));
+// Runs of one length: known to the compiler where it is short and common, as a 3×3 kernel is.
+template <size_t bytes> void copy_blocks(char *to, const char *from, const std::vector<Run> &runs) {
+  for (const Run &run : runs) {
+    std::memcpy(to, from + run.from, bytes);
+    to += bytes;
+  }
 }
-
-struct Block16 {
-  char bytes[16];
-};
 
 void copy_runs(char *to, const char *from, const std::vector<Run> &runs, int64_t uniform) {
   switch (uniform) {
   case 1:
-    return copy_elements<int8_t>(to, from, runs);
+    return copy_blocks<1>(to, from, runs);
   case 2:
-    return copy_elements<int16_t>(to, from, runs);
+    return copy_blocks<2>(to, from, runs);
   case 4:
-    return copy_elements<int32_t>(to, from, runs);
+    return copy_blocks<4>(to, from, runs);
   case 8:
-    return copy_elements<int64_t>(to, from, runs);
+    return copy_blocks<8>(to, from, runs);
   case 16:
-    return copy_elements<Block16>(to, from, runs);
+    return copy_blocks<16>(to, from, runs);
+  case 18:
+    return copy_blocks<18>(to, from, runs);
+  case 32:
+    return copy_blocks<32>(to, from, runs);
+  case 36:
+    return copy_blocks<36>(to, from, runs);
+  case 64:
+    return copy_blocks<64>(to, from, runs);
+  case 72:
+    return copy_blocks<72>(to, from, runs);
   default:
-    for (const Run &run : runs)
-      std::memcpy(to + run.to, from + run.from, run.bytes);
+    for (const Run &run : runs) {
+      std::memcpy(to, from + run.from, run.bytes);
+      to += run.bytes;
+    }
   }
 }
 
