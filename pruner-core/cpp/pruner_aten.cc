@@ -326,9 +326,9 @@ void note_modes(const c10::FunctionSchema &schema, pa_call &call) {
   }
 }
 
-void emit_results(const c10::IValue &value, void *sink, void (*emit)(void *, at::Tensor *)) {
+void emit_results(c10::IValue value, void *sink, void (*emit)(void *, at::Tensor *)) {
   if (value.isTensor()) {
-    emit(sink, new at::Tensor(value.toTensor()));
+    emit(sink, new at::Tensor(std::move(value).toTensor()));
   } else if (value.isTensorList()) {
     for (const at::Tensor &tensor : value.toTensorList())
       emit(sink, new at::Tensor(tensor));
@@ -369,7 +369,10 @@ char *pa_call_run(const pa_call *call, at::Tensor *const *tensors, size_t len, i
                   void (*emit)(void *sink, at::Tensor *result)) {
   PA_GUARD({
     TORCH_CHECK(len == call->tensors, "the call takes ", call->tensors, " tensors and was given ", len);
-    torch::jit::Stack stack = call->arguments;
+    // The room of a stack is used again by the next call of the thread; a call within this one finds none and makes its own.
+    static thread_local torch::jit::Stack spare;
+    torch::jit::Stack stack = std::move(spare);
+    stack.assign(call->arguments.begin(), call->arguments.end());
     for (const pa_call::Slot &slot : call->slots) {
       switch (slot.open) {
       case pa_call::Open::Tensor:
@@ -401,8 +404,10 @@ char *pa_call_run(const pa_call *call, at::Tensor *const *tensors, size_t len, i
           stack[position] = 0.0;
     }
     call->handle.callBoxed(stack);
-    for (const c10::IValue &value : stack)
-      emit_results(value, sink, emit);
+    for (c10::IValue &value : stack)
+      emit_results(std::move(value), sink, emit);
+    stack.clear();
+    spare = std::move(stack);
   })
 }
 
@@ -458,6 +463,8 @@ struct Snapshot {
 
 struct pa_trace {
   std::vector<Entry> entries;
+  // Further handles on the tensor of an entry, held so that their addresses are not given to others.
+  std::vector<c10::weak_intrusive_ptr<c10::TensorImpl>> twins;
   std::unordered_map<c10::TensorImpl *, int64_t> by_impl;
   std::unordered_map<uintptr_t, std::vector<int64_t>> by_storage;
   std::vector<Record> records;
@@ -546,17 +553,14 @@ int64_t entry_of(pa_trace &trace, const at::Tensor &tensor, bool written) {
         if (entry.sizes == tensor.sizes() && entry.strides == tensor.strides() &&
             entry.offset == tensor.storage_offset()) {
           settle_fresh(trace, entry, tensor, written);
+          trace.twins.emplace_back(tensor.getIntrusivePtr());
           trace.by_impl[tensor.unsafeGetTensorImpl()] = index;
-          // The handle keeps the address from being given to another.
-          int64_t keeper = add_entry(trace, tensor, false);
-          trace.by_storage[address].pop_back();
-          trace.by_impl[tensor.unsafeGetTensorImpl()] = index;
-          (void)keeper;
           return index;
         }
         traced |= !entry.given.defined() || static_cast<size_t>(index) < trace.variables;
       }
-      TORCH_CHECK(!traced, "a tensor shares the memory of a traced one, and no operator made it from that");
+      TORCH_CHECK(!traced, "a tensor shares the memory of a variable or of a result, and no operator of the closure "
+                           "made it from that: make the view inside the closure");
     }
   }
   return add_entry(trace, tensor, true);
@@ -567,7 +571,6 @@ void encode(pa_trace &trace, Record &record, const c10::Argument &argument, cons
   OwnedArg owned;
   bool written = is_written(argument);
   arg.name = argument.name().c_str();
-  arg.written = written;
   if (value.isNone()) {
     arg.tag = PA_NONE;
   } else if (value.isTensor()) {
@@ -654,7 +657,6 @@ void keep(pa_trace &trace, const at::Tensor &tensor) {
 Record before(pa_trace &trace, const c10::OperatorHandle &handle, c10::ArrayRef<c10::IValue> values) {
   Record record{handle};
   const auto &arguments = handle.schema().arguments();
-  TORCH_CHECK(name_of(handle) != "aten::_backward", "the closure runs a backward pass; trace the forward pass alone");
   for (size_t i = 0; i < arguments.size(); ++i) {
     encode(trace, record, arguments[i], values[i]);
     const std::string &name = arguments[i].name();
@@ -723,7 +725,9 @@ void separate(const c10::FunctionSchema &schema, const std::vector<c10::TensorIm
 void record_call(const c10::OperatorHandle &handle, c10::DispatchKeySet, torch::jit::Stack *stack) {
   c10::impl::ExcludeDispatchKeyGuard below(kRecorder);
   pa_trace *trace = current;
-  if (trace == nullptr || !trace->failure.empty() || torch::autograd::get_current_graph_task_id() != -1) {
+  if (trace != nullptr && torch::autograd::get_current_graph_task_id() != -1)
+    fail(*trace, "the closure runs a backward pass: trace the forward pass alone");
+  if (trace == nullptr || !trace->failure.empty()) {
     handle.callBoxed(stack);
     return;
   }
@@ -947,31 +951,41 @@ std::vector<int64_t> outermost_first(const at::Tensor &tensor) {
   return order;
 }
 
-template <typename Element>
-void copy_elements(char *to, const char *from, const std::vector<Run> &runs) {
-  for (const Run &run : runs)
-    std::memcpy(to + run.to, from + run.from, sizeof(Element));
+// Runs of one length: known to the compiler where it is short and common, as a 3×3 kernel is.
+template <size_t bytes> void copy_blocks(char *to, const char *from, const std::vector<Run> &runs) {
+  for (const Run &run : runs) {
+    std::memcpy(to, from + run.from, bytes);
+    to += bytes;
+  }
 }
-
-struct Block16 {
-  char bytes[16];
-};
 
 void copy_runs(char *to, const char *from, const std::vector<Run> &runs, int64_t uniform) {
   switch (uniform) {
   case 1:
-    return copy_elements<int8_t>(to, from, runs);
+    return copy_blocks<1>(to, from, runs);
   case 2:
-    return copy_elements<int16_t>(to, from, runs);
+    return copy_blocks<2>(to, from, runs);
   case 4:
-    return copy_elements<int32_t>(to, from, runs);
+    return copy_blocks<4>(to, from, runs);
   case 8:
-    return copy_elements<int64_t>(to, from, runs);
+    return copy_blocks<8>(to, from, runs);
   case 16:
-    return copy_elements<Block16>(to, from, runs);
+    return copy_blocks<16>(to, from, runs);
+  case 18:
+    return copy_blocks<18>(to, from, runs);
+  case 32:
+    return copy_blocks<32>(to, from, runs);
+  case 36:
+    return copy_blocks<36>(to, from, runs);
+  case 64:
+    return copy_blocks<64>(to, from, runs);
+  case 72:
+    return copy_blocks<72>(to, from, runs);
   default:
-    for (const Run &run : runs)
-      std::memcpy(to + run.to, from + run.from, run.bytes);
+    for (const Run &run : runs) {
+      std::memcpy(to, from + run.from, run.bytes);
+      to += run.bytes;
+    }
   }
 }
 

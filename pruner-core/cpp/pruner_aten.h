@@ -39,7 +39,6 @@ enum pa_tag : int32_t {
 struct pa_arg {
   const char *name;
   int32_t tag;
-  int32_t written;
   int64_t i;
   double f;
   const char *s;

@@ -467,7 +467,6 @@ impl OwnedArg {
         PaArg {
             name: self.name.as_ptr(),
             tag: self.tag,
-            written: 0,
             i: self.int,
             f: self.float,
             s: self.string.as_ptr(),
@@ -553,7 +552,6 @@ struct PaTrace {
 struct PaArg {
     name: *const c_char,
     tag: i32,
-    written: i32,
     i: i64,
     f: f64,
     s: *const c_char,

@@ -4,7 +4,7 @@ mod module;
 mod program;
 
 pub use module::GraphModule;
-pub use program::Program;
+pub use program::{Observer, Program};
 
 use crate::aten::AtenError;
 use crate::ids::ValueId;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor, nn};
 
-use super::{ExecError, Mode, Program};
+use super::{ExecError, Mode, Observer, Program};
 use crate::deps::{Analysis, Kept};
 use crate::graph::{Graph, Origin};
 use crate::ids::ValueId;
@@ -31,7 +31,14 @@ pub struct GraphModule {
     device: Device,
     program: Arc<Program>,
     warnings: Vec<String>,
-    resized: RefCell<Vec<(Vec<Vec<i64>>, Arc<Program>)>>,
+    /// The least recently used first.
+    resized: RefCell<Vec<Resized>>,
+}
+
+/// A program for inputs of other shapes than those of the graph.
+struct Resized {
+    shapes: Vec<Vec<i64>>,
+    program: Arc<Program>,
 }
 
 impl GraphModule {
@@ -69,7 +76,7 @@ impl GraphModule {
         &self,
         inputs: &[Tensor],
         mode: Mode,
-        observe: &mut dyn FnMut(ValueId, &Tensor),
+        observe: Observer<'_>,
     ) -> Result<Vec<Tensor>, ExecError> {
         self.run(inputs, mode, Some(observe))
     }
@@ -109,6 +116,13 @@ impl GraphModule {
         }
     }
 
+    /// Replaces the graph by another over the same values. Nothing has changed where an error is returned.
+    pub fn replace_graph(&mut self, graph: Graph) -> Result<(), ExecError> {
+        let prepared = self.prepare(graph)?;
+        self.install(prepared);
+        Ok(())
+    }
+
     /// Makes another graph over the same values ready to be [installed](Self::install).
     pub(crate) fn prepare(&self, graph: Graph) -> Result<Prepared, ExecError> {
         check_stored(&graph, &self.stored)?;
@@ -128,12 +142,7 @@ impl GraphModule {
         self.warnings.extend(warnings);
     }
 
-    fn run(
-        &self,
-        inputs: &[Tensor],
-        mode: Mode,
-        observe: Option<&mut dyn FnMut(ValueId, &Tensor)>,
-    ) -> Result<Vec<Tensor>, ExecError> {
+    fn run(&self, inputs: &[Tensor], mode: Mode, observe: Option<Observer<'_>>) -> Result<Vec<Tensor>, ExecError> {
         self.program_for(inputs)?.run(&self.stored, inputs, mode, observe)
     }
 
@@ -144,9 +153,9 @@ impl GraphModule {
             return Ok(self.program.clone());
         }
         let mut resized = self.resized.borrow_mut();
-        if let Some(place) = resized.iter().position(|(of, _)| *of == shapes) {
+        if let Some(place) = resized.iter().position(|found| found.shapes == shapes) {
             let found = resized.remove(place);
-            let program = found.1.clone();
+            let program = found.program.clone();
             resized.push(found);
             return Ok(program);
         }
@@ -157,7 +166,7 @@ impl GraphModule {
         if resized.len() == CACHED_PROGRAMS {
             resized.remove(0);
         }
-        resized.push((shapes, program.clone()));
+        resized.push(Resized { shapes, program: program.clone() });
         Ok(program)
     }
 

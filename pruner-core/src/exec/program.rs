@@ -9,6 +9,9 @@ use crate::aten::{Call, Operator};
 use crate::graph::{Argument, Graph, Node, Origin};
 use crate::ids::ValueId;
 
+/// What is shown every value that a node makes.
+pub type Observer<'a> = &'a mut dyn FnMut(ValueId, &Tensor);
+
 /// A graph made ready to run on one device. It holds no tensors: those of the network are given to every run.
 #[derive(Debug)]
 pub struct Program {
@@ -79,7 +82,7 @@ impl Program {
         stored: &[Option<Tensor>],
         inputs: &[Tensor],
         mode: Mode,
-        mut observe: Option<&mut dyn FnMut(ValueId, &Tensor)>,
+        mut observe: Option<Observer<'_>>,
     ) -> Result<Vec<Tensor>, ExecError> {
         if inputs.len() != self.inputs {
             return Err(ExecError::InputCount { expected: self.inputs, given: inputs.len() });
@@ -150,7 +153,7 @@ impl Source {
             Self::Stored(value) => stored
                 .get(value.index())
                 .and_then(Option::as_ref)
-                .ok_or_else(|| ExecError::NotStored { value, name: String::new() }),
+                .ok_or_else(|| ExecError::NotStored { value, name: value.to_string() }),
             Self::Made(value) => {
                 Ok(values[value.index()].as_ref().expect("made before it is read and dropped only after its last use"))
             }

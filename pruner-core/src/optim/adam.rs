@@ -1,4 +1,4 @@
-//! AdamW and Adam.
+//! `AdamW` and Adam.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{Follow, FollowError, OptimError, Optimizer, batches, call_fused, che
 /// How weight decay works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Decay {
-    /// Parameters shrink beside the move, as in AdamW (Loshchilov & Hutter 2019).
+    /// Parameters shrink beside the move, as in `AdamW` (Loshchilov & Hutter 2019).
     #[default]
     Decoupled,
     /// A part of the parameter is added to its gradient, as in Adam (Kingma & Ba 2015).
@@ -86,7 +86,7 @@ impl AdamWSettings {
     }
 }
 
-/// AdamW, equal to `torch.optim.AdamW`, or Adam by its settings.
+/// `AdamW`, equal to `torch.optim.AdamW`, or Adam by its settings.
 #[derive(Debug)]
 pub struct AdamW {
     settings: AdamWSettings,

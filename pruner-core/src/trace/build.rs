@@ -179,18 +179,15 @@ impl Builder<'_> {
     }
 
     fn check_parameter(&self, steps: &[Step], outputs: &[usize]) -> Result<(), TraceError> {
-        let is_parameter = |version: usize| {
-            let entry = self.values[version].entry?;
-            matches!(self.roles.get(&entry), Some(&Role::Variable(index)) if self.variables.trained[index])
-                .then_some(())
+        let is_parameter = |version: &usize| {
+            let role = self.values[*version].entry.and_then(|entry| self.roles.get(&entry));
+            matches!(role, Some(&Role::Variable(index)) if self.variables.trained[index])
         };
-        let mut reached: BTreeSet<usize> =
-            (0..self.values.len()).filter(|&version| is_parameter(version).is_some()).collect();
-        // Versions of one tensor after a parameter itself was written count as it, so only memory is left to follow.
+        let mut reached: BTreeSet<usize> = (0..self.values.len()).filter(is_parameter).collect();
         let mut memory = BTreeSet::new();
         for step in steps {
-            let reaches = |version| reached.contains(&version) || memory.contains(&self.storage(version));
-            if step.reads().any(reaches) {
+            let depends = |version| reached.contains(&version) || memory.contains(&self.storage(version));
+            if step.reads().any(depends) {
                 memory.extend(step.writes().map(|version| self.storage(version)).filter(|&storage| storage != 0));
                 reached.extend(&step.results);
             }
