@@ -1,7 +1,7 @@
 //! Importance criteria: one score per coordinate of a group; the lowest goes first.
 //!
-//! A criterion is a plugin ([`registry`]): a type that implements [`Importance`]. What most have in
-//! common stands in [`slices`]: the elements of a stored tensor folded to one number per coordinate.
+//! A criterion is a plugin ([`registry`]): a type that implements [`Importance`]. What most have in common stands in
+//! [`slices`]: the elements of a stored tensor folded to one number per coordinate.
 
 pub mod slices;
 pub mod weights;

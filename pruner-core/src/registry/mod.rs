@@ -1,7 +1,7 @@
 //! The registry of plugins: which criteria and schedulers are linked into the program, and how they are read by name.
 //!
-//! A plugin is a type that implements [`Importance`](../importance/trait.Importance.html) or
-//! [`Scheduler`] under `typetag`, and one line that says what it is:
+//! A plugin is a type that implements [`Importance`](../importance/trait.Importance.html) or [`Scheduler`] under
+//! `typetag`, and one line that says what it is:
 //!
 //! ```
 //! use pruner_core::register_scheduler;
