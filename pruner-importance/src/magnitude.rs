@@ -13,12 +13,12 @@ register_importance!("magnitude", "p-norm of the weights of a coordinate in all 
 /// The score of a coordinate is the p-norm of its slices: `(Σ abs(w)^p)^(1/p)`, for p = ∞ `max abs(w)`. It has the unit
 /// of the weights unless it is normalised.
 ///
-/// With the default reduction all slices are one vector. For p = 2 this ranks the coordinates of a group as DepGraph's
-/// sum of squared norms over the layers of a group does. With another each member is scored by itself: with
-/// `first` and p = 1 this is the norm of the filters alone.
+/// With the default reduction all slices are one vector, which for p = 2 ranks the coordinates of a group as the sum of
+/// squared norms over its layers in `DepGraph` does. With another each member is scored by itself: with `first` and
+/// p = 1 this is the norm of the filters alone.
 ///
-/// Sources: Li et al., *Pruning Filters for Efficient ConvNets* (arXiv 1608.08710); the group form, Fang et al.,
-/// *DepGraph* (arXiv 2301.12900).
+/// Sources: Li et al., *Pruning filters for efficient convnets* (arXiv 1608.08710); the group form, Fang et al.,
+/// *`DepGraph`: towards any structural pruning* (arXiv 2301.12900).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Magnitude {

@@ -52,10 +52,8 @@ impl TryFrom<Written> for Norm {
 
     fn try_from(written: Written) -> Result<Self, String> {
         match written {
-            Written::Number(1) => Ok(Self::One),
-            Written::Number(2) => Ok(Self::Two),
-            Written::Float(1.0) => Ok(Self::One),
-            Written::Float(2.0) => Ok(Self::Two),
+            Written::Number(1) | Written::Float(1.0) => Ok(Self::One),
+            Written::Number(2) | Written::Float(2.0) => Ok(Self::Two),
             Written::Float(f64::INFINITY) => Ok(Self::Max),
             Written::Text(text) if text == "inf" => Ok(Self::Max),
             Written::Number(number) => Err(format!("p is 1, 2 or \"inf\", not {number}")),

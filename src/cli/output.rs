@@ -15,12 +15,15 @@ pub(crate) enum Output {
 /// A table with a row of headings: ruled and fitted to a terminal, plain columns of full width in a pipe.
 pub(crate) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
+    table.set_header(headings.iter().copied());
     if io::stdout().is_terminal() {
         table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     } else {
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
     }
-    table.set_header(headings.iter().copied());
     table
 }
 

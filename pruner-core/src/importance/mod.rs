@@ -1,7 +1,7 @@
 //! Importance criteria: one score per coordinate of a group; the lowest goes first.
 //!
-//! A criterion is a plugin ([`registry`](crate::registry)): a type that implements [`Importance`]. What most have in
-//! common stands in [`slices`]: the elements of a stored tensor folded to one number per coordinate.
+//! A criterion is a plugin ([`registry`]): a type that implements [`Importance`]. What most have in common stands in
+//! [`slices`]: the elements of a stored tensor folded to one number per coordinate.
 
 pub mod slices;
 pub mod weights;
@@ -22,7 +22,7 @@ pub use weights::Weights;
 
 /// Scores the coordinates of a group.
 ///
-/// Implemented and registered by plugins, see [`registry`](crate::registry).
+/// Implemented and registered by plugins, see [`registry`].
 ///
 /// # Contract
 ///

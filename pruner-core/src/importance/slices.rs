@@ -57,36 +57,11 @@ pub fn per_position(
     folded(member, &wide, &others, len, fold)
 }
 
-/// Which coordinates of a group of `size` do not occur in the member, as `[size]` truth values on `device`; `None` if all
-/// do.
-pub fn missing(member: &Member, size: usize, device: tch::Device) -> Result<Option<Tensor>, ImportanceError> {
-    let mut missing = vec![true; size];
-    for coordinate in member.layout.coordinates().flatten() {
-        *missing.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))? = false;
-    }
-    if missing.contains(&true) { Ok(Some(to_device(&Tensor::f_from_slice(&missing)?, device)?)) } else { Ok(None) }
-}
-
-/// The tensor `host` on `device`, without waiting for what the device has yet to do.
-pub fn to_device(host: &Tensor, device: tch::Device) -> Result<Tensor, TchError> {
-    if device == tch::Device::Cpu {
-        Ok(host.shallow_clone())
-    } else {
-        host.f_to_device_(device, host.f_kind()?, true, false)
-    }
-}
-
-/// `tensor` in at least single precision.
-pub fn widen(member: &Member, tensor: &Tensor) -> Result<Tensor, ImportanceError> {
-    match tensor.f_kind()? {
-        Kind::Float | Kind::Double => Ok(tensor.shallow_clone()),
-        Kind::Half | Kind::BFloat16 => Ok(tensor.f_to_kind(Kind::Float)?),
-        kind => Err(ImportanceError::NotFloat { name: member.name.clone(), kind }),
-    }
-}
-
-/// One number per position, folded to one per coordinate.
-fn gather(
+/// `positions`, one number per position of the member as [`per_position`] gives, folded to one per coordinate of a group of
+/// `size`.
+///
+/// A coordinate that does not occur in the member gets 0.
+pub fn gather(
     member: &Member,
     positions: &Tensor,
     size: usize,
@@ -116,6 +91,34 @@ fn gather(
     let source = if padded { positions.f_constant_pad_nd([0, 1])? } else { positions.shallow_clone() };
     let gathered = source.f_index_select(0, &index)?.f_view([size as i64, most as i64])?;
     folded(member, &gathered, &[1], size, fold)
+}
+
+/// Which coordinates of a group of `size` do not occur in the member, as `[size]` truth values on `device`; `None` if all
+/// do.
+pub fn missing(member: &Member, size: usize, device: tch::Device) -> Result<Option<Tensor>, ImportanceError> {
+    let mut missing = vec![true; size];
+    for coordinate in member.layout.coordinates().flatten() {
+        *missing.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))? = false;
+    }
+    if missing.contains(&true) { Ok(Some(to_device(&Tensor::f_from_slice(&missing)?, device)?)) } else { Ok(None) }
+}
+
+/// The tensor `host` on `device`, without waiting for what the device has yet to do.
+pub fn to_device(host: &Tensor, device: tch::Device) -> Result<Tensor, TchError> {
+    if device == tch::Device::Cpu {
+        Ok(host.shallow_clone())
+    } else {
+        host.f_to_device_(device, host.f_kind()?, true, false)
+    }
+}
+
+/// `tensor` in at least single precision.
+pub fn widen(member: &Member, tensor: &Tensor) -> Result<Tensor, ImportanceError> {
+    match tensor.f_kind()? {
+        Kind::Float | Kind::Double => Ok(tensor.shallow_clone()),
+        Kind::Half | Kind::BFloat16 => Ok(tensor.f_to_kind(Kind::Float)?),
+        kind => Err(ImportanceError::NotFloat { name: member.name.clone(), kind }),
+    }
 }
 
 fn folded(

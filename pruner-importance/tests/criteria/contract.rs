@@ -39,9 +39,9 @@ fn case() -> Case {
 /// The positions of `coordinates` in the member, one after the other.
 fn positions(member: &Member, coordinates: &[usize]) -> Tensor {
     let of: Vec<_> = member.layout.coordinates().collect();
-    let wanted = coordinates.iter().flat_map(|&coordinate| {
-        (0..of.len() as i64).filter(move |_| true).zip(&of).filter(move |(_, at)| **at == Some(coordinate as u32))
-    });
+    let wanted = coordinates
+        .iter()
+        .flat_map(|&coordinate| (0_i64..).zip(&of).filter(move |(_, at)| **at == Some(coordinate as u32)));
     Tensor::from_slice(&wanted.map(|(position, _)| position).collect::<Vec<i64>>())
 }
 

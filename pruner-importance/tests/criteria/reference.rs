@@ -43,7 +43,7 @@ impl Draw {
     fn case(&mut self) -> Case {
         let size = 1 + self.below(6);
         let mut case = Case::new(size);
-        for _ in 0..1 + self.below(4) {
+        for _ in 0..=self.below(4) {
             let (rank, layout) = (1 + self.below(4), self.layout(size));
             let dim = self.below(rank);
             let shape: Vec<i64> =
@@ -54,8 +54,11 @@ impl Draw {
     }
 }
 
-/// For each member and coordinate, the elements of the slices: weight and gradient. `None` where it does not occur.
-fn elements(case: &Case) -> Vec<Vec<Option<Vec<(f64, f64)>>>> {
+/// The weights of a slice, each with its gradient.
+type Slice = Vec<(f64, f64)>;
+
+/// The slice of each member and coordinate; `None` where the coordinate does not occur.
+fn elements(case: &Case) -> Vec<Vec<Option<Slice>>> {
     case.group
         .members
         .iter()

@@ -1,7 +1,7 @@
 //! The registry of plugins: which criteria and schedulers are linked into the program, and how they are read by name.
 //!
-//! A plugin is a type that implements [`Importance`](../importance/trait.Importance.html) or
-//! [`Scheduler`](crate::scheduler::Scheduler) under `typetag`, and one line that says what it is:
+//! A plugin is a type that implements [`Importance`](../importance/trait.Importance.html) or [`Scheduler`] under
+//! `typetag`, and one line that says what it is:
 //!
 //! ```
 //! use pruner_core::register_scheduler;
@@ -29,6 +29,9 @@
 //!
 //! A plugin whose crate nothing names is not linked: the program holds `use that_crate as _;`.
 
+mod error;
+mod plugin;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -39,103 +42,11 @@ use serde_json::{Map, Value};
 
 use crate::scheduler::Scheduler;
 
+pub use error::RegistryError;
+pub use plugin::{Kind, Plugin};
+
 #[doc(hidden)]
 pub use inventory;
-
-/// What a plugin is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// An importance criterion.
-    Importance,
-    /// A scheduler.
-    Scheduler,
-}
-
-impl Kind {
-    /// The key under which a config names a plugin of this kind.
-    pub fn tag(self) -> &'static str {
-        match self {
-            Self::Importance => "importance",
-            Self::Scheduler => "scheduler",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.tag())
-    }
-}
-
-/// What a plugin says of itself; made by [`register_importance!`](crate::register_importance) and
-/// [`register_scheduler!`](crate::register_scheduler).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[non_exhaustive]
-pub struct Plugin {
-    /// What it is.
-    pub kind: Kind,
-    /// The name by which a config names it.
-    pub name: &'static str,
-    /// What it does, in a line.
-    pub description: &'static str,
-    /// The module that registers it, its crate first.
-    pub module: &'static str,
-    /// The file that registers it.
-    pub file: &'static str,
-}
-
-inventory::collect!(Plugin);
-
-impl Plugin {
-    /// What the macros call.
-    #[doc(hidden)]
-    pub const fn new(
-        kind: Kind,
-        name: &'static str,
-        description: &'static str,
-        [module, file]: [&'static str; 2],
-    ) -> Self {
-        Self { kind, name, description, module, file }
-    }
-
-    /// Its options with their defaults, `None` where one of them has no default.
-    pub fn defaults(&self) -> Option<Map<String, Value>> {
-        let plugin_trait = inventory::iter::<PluginTrait>().find(|plugin_trait| plugin_trait.kind == self.kind)?;
-        let config = config(self.kind, self.name, Value::Null).ok()?;
-        match (plugin_trait.round_trip)(config) {
-            Ok(Value::Object(mut options)) => {
-                options.remove(self.kind.tag());
-                Some(options)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Lists an importance criterion: its `typetag` name and a line that says what it does.
-#[macro_export]
-macro_rules! register_importance {
-    ($name:literal, $description:literal $(,)?) => {
-        $crate::registry::inventory::submit! {
-            $crate::registry::Plugin::new(
-                $crate::registry::Kind::Importance, $name, $description, [::core::module_path!(), ::core::file!()],
-            )
-        }
-    };
-}
-
-/// Lists a scheduler: its `typetag` name and a line that says what it does.
-#[macro_export]
-macro_rules! register_scheduler {
-    ($name:literal, $description:literal $(,)?) => {
-        $crate::registry::inventory::submit! {
-            $crate::registry::Plugin::new(
-                $crate::registry::Kind::Scheduler, $name, $description, [::core::module_path!(), ::core::file!()],
-            )
-        }
-    };
-}
 
 /// Every plugin that is linked into the program, by kind and name.
 pub fn plugins() -> Vec<&'static Plugin> {
@@ -199,84 +110,6 @@ pub fn scheduler_from_config(config: Value) -> Result<Box<dyn Scheduler>, Regist
 /// A field without it reads too; this one allows the bare name and has the better messages.
 pub fn deserialize_scheduler<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<dyn Scheduler>, D::Error> {
     scheduler_from_config(Value::deserialize(deserializer)?).map_err(D::Error::custom)
-}
-
-/// Why a plugin cannot be had.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegistryError {
-    /// Two plugins have one name.
-    #[error(
-        "two plugins of kind {kind} are called `{name}`: one in {} ({}), one in {} ({}); rename one or do not link its \
-         crate", .places[0].0, .places[0].1, .places[1].0, .places[1].1
-    )]
-    Duplicate {
-        /// What they are.
-        kind: Kind,
-        /// Their name.
-        name: String,
-        /// The module and the file of each.
-        places: [(String, String); 2],
-    },
-    /// A plugin is listed under a name by which none can be read.
-    #[error(
-        "{kind} `{name}` is listed by {module} but not implemented: no `#[typetag::serde(name = \"{name}\")]` has that \
-         name"
-    )]
-    Unimplemented {
-        /// What it is.
-        kind: Kind,
-        /// Its name.
-        name: String,
-        /// The module that lists it.
-        module: String,
-    },
-    /// A plugin can be read but is not listed.
-    #[error("{kind} `{name}` is implemented but not listed: add `register_{kind}!(\"{name}\", …)` beside it")]
-    Unlisted {
-        /// What it is.
-        kind: Kind,
-        /// Its name.
-        name: String,
-    },
-    /// There is no plugin of that name.
-    #[error(
-        "unknown {kind} `{name}`{}; known: {}", nearest(.name, .known),
-        if .known.is_empty() { "none".to_owned() } else { .known.join(", ") }
-    )]
-    Unknown {
-        /// What was sought.
-        kind: Kind,
-        /// The name.
-        name: String,
-        /// The names that there are.
-        known: Vec<String>,
-    },
-    /// The plugin does not take these options.
-    #[error("{kind} `{name}`: {message}")]
-    Options {
-        /// What it is.
-        kind: Kind,
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A config that does not name a plugin.
-    #[error("a {kind} is a name or an object such as {{\"{kind}\": \"name\", …}}, not {found}")]
-    Nameless {
-        /// What was sought.
-        kind: Kind,
-        /// What was found.
-        found: String,
-    },
-}
-
-impl RegistryError {
-    fn duplicate(one: &Plugin, other: &Plugin) -> Self {
-        let places = [one, other].map(|plugin| (plugin.module.to_owned(), plugin.file.to_owned()));
-        Self::Duplicate { kind: one.kind, name: one.name.to_owned(), places }
-    }
 }
 
 /// The trait behind a kind, for the functions that treat all kinds alike.
@@ -390,17 +223,5 @@ fn implemented<B: DeserializeOwned>(kind: Kind) -> Vec<&'static str> {
     match B::deserialize(MapDeserializer::new([(kind.tag(), UNKNOWN)].into_iter())) {
         Ok(_) => Vec::new(),
         Err(Names(names)) => names,
-    }
-}
-
-/// ` (did you mean …?)` where one of `known` is near to `name`.
-fn nearest(name: &str, known: &[String]) -> String {
-    let near = |candidate: &String| strsim::damerau_levenshtein(name, candidate);
-    let allowed = (name.chars().count() / 3).max(2);
-    match known.iter().min_by_key(|candidate| near(candidate)) {
-        Some(candidate) if near(candidate) <= allowed && near(candidate) < candidate.chars().count() => {
-            format!(" (did you mean `{candidate}`?)")
-        }
-        _ => String::new(),
     }
 }
