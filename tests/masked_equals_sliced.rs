@@ -5,7 +5,7 @@ use pruner_bench::models::{Spec, all, randomize};
 use pruner_bench::rng::Rng;
 use pruner_core::deps::{Analysis, Group, Kept};
 use pruner_core::equivalence::masked_equals_sliced;
-use pruner_core::exec::{GraphModule, Mode};
+use pruner_core::exec::GraphModule;
 use pruner_core::trace::trace;
 use tch::{Device, nn};
 
@@ -31,9 +31,10 @@ fn random_half(analysis: &Analysis, seed: u64) -> Kept {
         let mut cut = Vec::new();
         for &coordinate in &order[..group.size() / 2] {
             cut.push(coordinate);
-            let emptied = group.members().iter().any(|member| {
-                member.layout.coordinates().flatten().all(|coordinate| cut.contains(&coordinate))
-            });
+            let emptied = group
+                .members()
+                .iter()
+                .any(|member| member.layout.coordinates().flatten().all(|coordinate| cut.contains(&coordinate)));
             if emptied {
                 cut.pop();
             }

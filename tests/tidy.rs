@@ -32,7 +32,8 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
 /// The modules of pruner-core in the order of ARCHITECTURE.md.
 fn layers() -> Vec<String> {
     let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
-    let line = text.lines().find(|line| line.starts_with("ids → ")).expect("ARCHITECTURE.md gives the order of modules");
+    let line =
+        text.lines().find(|line| line.starts_with("ids → ")).expect("ARCHITECTURE.md gives the order of modules");
     line.split(['→', '│']).map(|module| module.trim().to_owned()).collect()
 }
 

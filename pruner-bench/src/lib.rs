@@ -1,4 +1,8 @@
 //! Real networks, real data, the demonstration and the benchmarks of `pruner`.
 
+pub mod data;
+pub mod demo;
 pub mod models;
 pub mod rng;
+pub mod synthetic;
+pub mod train;

@@ -28,10 +28,8 @@ pub fn dense(depth: usize, growth: i64) -> Graph {
     let mut made = vec![x];
     for layer in 0..depth {
         let width = growth * (made.len() as i64);
-        let arguments = vec![
-            ("tensors", Argument::Values(made.iter().copied().map(Some).collect())),
-            ("dim", 1.into()),
-        ];
+        let arguments =
+            vec![("tensors", Argument::Values(made.iter().copied().map(Some).collect())), ("dim", 1.into())];
         let all = graph.call("aten::cat", arguments, features(width));
         x = layer_of(&mut graph, layer, all, width, growth);
         made.push(x);

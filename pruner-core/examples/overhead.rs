@@ -47,11 +47,7 @@ fn network(batch: i64) {
             }
         };
         let count = if batch == 1 { 200 } else { 10 };
-        let (eager, graph) = race(
-            count,
-            || step(&|| forward(&x, train)),
-            || step(&|| module.forward_t(&x, train)),
-        );
+        let (eager, graph) = race(count, || step(&|| forward(&x, train)), || step(&|| module.forward_t(&x, train)));
         let what = if train { "forward and backward" } else { "forward" };
         report(&format!("batch {batch}, {what}: eager, graph"), eager, graph);
     }

@@ -83,10 +83,8 @@ fn apply_with(
     let mut changes = Vec::new();
     for (value, stored) in analysis.graph().stored() {
         if let Some(slices) = Slices::new(analysis, before, after, value) {
-            let variable = module
-                .tensor(value)
-                .ok_or_else(|| ApplyError::Missing { name: stored.name.clone() })?
-                .shallow_clone();
+            let variable =
+                module.tensor(value).ok_or_else(|| ApplyError::Missing { name: stored.name.clone() })?.shallow_clone();
             changes.push(slices.change(value, &stored.name, variable, follow)?);
         }
     }

@@ -37,8 +37,7 @@ pub fn masked_equals_sliced(
 ) -> Result<Difference, ApplyError> {
     let (mut masked, mut sliced) = (BTreeMap::new(), BTreeMap::new());
     for (value, stored) in analysis.graph().stored() {
-        let tensor =
-            module.tensor(value).ok_or_else(|| ApplyError::Missing { name: stored.name.clone() })?.detach();
+        let tensor = module.tensor(value).ok_or_else(|| ApplyError::Missing { name: stored.name.clone() })?.detach();
         match Slices::new(analysis, &Kept::all(), kept, value) {
             None => {
                 masked.insert(value, tensor.shallow_clone());

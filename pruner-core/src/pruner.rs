@@ -15,7 +15,7 @@ use crate::importance::{self, Importance, ImportanceError, Weights};
 use crate::optim::Follow;
 use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, select, stop_reason};
 use crate::registry;
-use crate::report::{Seconds, StepContext, StepReport};
+use crate::report::{Seconds, StepReport};
 use crate::scheduler::{self, Scheduler, SchedulerError};
 
 /// What a run prunes by, how far, and in how many steps.
@@ -131,12 +131,8 @@ pub trait Pruner {
 
     /// Plans the next step and makes it.
     fn step(&mut self, module: &mut GraphModule, follow: &mut dyn Follow) -> Result<StepReport, PruneError> {
-        let start = Instant::now();
         let selection = self.plan(module)?;
-        let plan = start.elapsed().as_secs_f64();
-        let mut report = self.apply(module, follow, &selection)?;
-        report.seconds.plan = plan;
-        Ok(report)
+        self.apply(module, follow, &selection)
     }
 
     /// Why no later step can cut anything; `None` if one could.
@@ -206,6 +202,12 @@ impl GroupPruner {
         self.analysis.burnt_in(&self.kept)
     }
 
+    fn select(&self, scores: &BTreeMap<GroupId, Vec<f64>>) -> Result<Selection, PruneError> {
+        let Settings { scheduler, steps, limits, .. } = &self.settings;
+        let progress = scheduler::ratio(scheduler.as_ref(), (self.step + 1).min(*steps), *steps)?;
+        Ok(select(&self.groups(), scores, limits, progress)?)
+    }
+
     /// The scores of all groups that may be cut, read back from the device at once.
     fn scores(&self, module: &GraphModule) -> Result<BTreeMap<GroupId, Vec<f64>>, PruneError> {
         let mut weights = Weights::new(self.settings.seed);
@@ -241,9 +243,7 @@ impl Pruner for GroupPruner {
     }
 
     fn plan(&self, module: &GraphModule) -> Result<Selection, PruneError> {
-        let Settings { scheduler, steps, limits, .. } = &self.settings;
-        let progress = scheduler::ratio(scheduler.as_ref(), (self.step + 1).min(*steps), *steps)?;
-        Ok(select(&self.groups(), &self.scores(module)?, limits, progress)?)
+        self.select(&self.scores(module)?)
     }
 
     fn apply(
@@ -254,6 +254,8 @@ impl Pruner for GroupPruner {
     ) -> Result<StepReport, PruneError> {
         let start = Instant::now();
         selection.plan.validate(&self.groups()).map_err(SelectError::from)?;
+        let step = self.step + 1;
+        let report = StepReport::new(selection, &self.groups(), step, self.settings.steps);
         let before = self.counts();
         if !selection.plan.is_empty() {
             let mut after = self.kept.clone();
@@ -264,12 +266,29 @@ impl Pruner for GroupPruner {
             self.groups = self.analysis.groups_left(&after);
             self.kept = after;
         }
-        self.step += 1;
-        let _ = (before, start);
-        todo!()
+        self.step = step;
+        let seconds = Seconds::new(0.0, 0.0, start.elapsed().as_secs_f64());
+        let (before, after) = (of_selection(before, report.before), of_selection(self.counts(), report.after));
+        Ok(report.with_counts(before, after).with_seed(self.settings.seed).with_seconds(seconds))
+    }
+
+    fn step(&mut self, module: &mut GraphModule, follow: &mut dyn Follow) -> Result<StepReport, PruneError> {
+        let start = Instant::now();
+        let scores = self.scores(module)?;
+        let score = start.elapsed().as_secs_f64();
+        let selection = self.select(&scores)?;
+        let plan = start.elapsed().as_secs_f64() - score;
+        let report = self.apply(module, follow, &selection)?;
+        let seconds = Seconds::new(score, plan, report.seconds.apply);
+        Ok(report.with_seconds(seconds))
     }
 
     fn stop(&self) -> Option<StopReason> {
         stop_reason(&self.groups(), &self.settings.limits).expect("the limits were checked when the run began")
     }
+}
+
+/// The counts with the channels that the selection speaks of: those of groups which are neither pinned nor ignored.
+fn of_selection(counts: Counts, selection: Counts) -> Counts {
+    Counts { channels: selection.channels, ..counts }
 }

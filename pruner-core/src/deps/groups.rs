@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::deps::Analysis;
 use crate::deps::expr::Expr;
 use crate::deps::group::{Group, Layout, Member, Pin, Side};
 use crate::deps::kept::Kept;
-use crate::deps::Analysis;
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::{NodeView, Term};

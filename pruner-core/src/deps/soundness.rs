@@ -145,7 +145,8 @@ fn check(moves: &[Move], seed: u64) {
                 cut.entry(axis).or_insert_with(|| {
                     (0..size)
                         .map(|_| {
-                            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                            state =
+                                state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                             size > 1 && state >> 63 == 1
                         })
                         .collect::<Vec<bool>>()

@@ -294,7 +294,11 @@ mod tests {
         let put = |shape: &[i64]| op("aten::index_put_").t("self", shape).gives(shape);
         put(&[9, 4]).ts("indices", &[&[6]]).t("values", [6, 4]).is("!d0 d1, !k0, k0 d1 -> d0 d1");
         put(&[9, 4]).ts("indices", &[&[6]]).t("values", []).is("!d0 d1, !k0, -> d0 d1");
-        put(&[9, 4]).ts("indices", &[&[6]]).t("values", [6, 4]).arg("accumulate", true).is("!d0 d1, k0, k0 d1 -> d0 d1");
+        put(&[9, 4])
+            .ts("indices", &[&[6]])
+            .t("values", [6, 4])
+            .arg("accumulate", true)
+            .is("!d0 d1, k0, k0 d1 -> d0 d1");
         put(&[9, 4]).masks("indices", &[&[9, 4]]).t("values", []).is("!d0 !d1, d0 d1, -> d0 d1");
         op("aten::index_add")
             .t("self", [9, 4])

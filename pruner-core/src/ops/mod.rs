@@ -29,9 +29,9 @@ mod table;
 mod view;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod crosscheck;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};

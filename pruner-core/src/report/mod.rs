@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alarm::Alarm;
 
+pub use crate::deps::Counts;
 use crate::deps::Group;
 use crate::ids::{GroupId, NodeId};
 use crate::plan::{GroupVerdict, Reason, ScoreSummary, Selection, StopReason, Verdict};
@@ -73,19 +74,6 @@ pub enum Outcome {
         /// Why.
         reason: StopReason,
     },
-}
-
-/// The size of a network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// The coordinates of all groups that may be cut.
-    pub channels: u64,
-    /// The elements of all parameters.
-    pub params: u64,
-    /// The multiply-accumulates of one run on the traced inputs.
-    pub macs: u64,
-    /// The bytes of all parameters and buffers.
-    pub bytes: u64,
 }
 
 /// What became of one group.
