@@ -29,6 +29,7 @@ pub use groups::AxisGroup;
 pub use kept::Kept;
 pub use rewrite::BurntIn;
 
+use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, Origin};
 use crate::ids::{AxisId, NodeId, ValueId};
 use crate::ops::{self, Mark, NodeView, Rule, RuleError, Term};
@@ -40,6 +41,9 @@ pub enum AnalysisError {
     /// The graph has no nodes.
     #[error("the graph has no nodes: nothing was computed from its inputs")]
     Empty,
+    /// The graph breaks its invariants.
+    #[error(transparent)]
+    Malformed(#[from] VerifyError),
     /// No parameter has an influence on an output.
     #[error("no output depends on a parameter: trace a network whose variables are in the `VarStore`")]
     NoParameter,
@@ -94,6 +98,7 @@ impl Analysis {
         if graph.nodes().len() == 0 {
             return Err(AnalysisError::Empty);
         }
+        verify(graph)?;
         if !depends_on_parameter(graph) {
             return Err(AnalysisError::NoParameter);
         }
