@@ -49,6 +49,9 @@ pub enum ApplyError {
     Exec(#[from] ExecError),
 }
 
+/// Puts data and a gradient in the place of a variable's.
+type Replace<'a> = dyn FnMut(&Tensor, &Tensor, Option<&Tensor>) -> Result<(), AtenError> + 'a;
+
 /// A tensor that a cut changes.
 struct Change {
     value: ValueId,
@@ -77,7 +80,7 @@ fn apply_with(
     before: &Kept,
     after: &Kept,
     follow: &mut dyn Follow,
-    replace: &mut dyn FnMut(&Tensor, &Tensor, Option<&Tensor>) -> Result<(), AtenError>,
+    replace: &mut Replace<'_>,
 ) -> Result<(), ApplyError> {
     follow.check()?;
     let mut changes = Vec::new();
@@ -174,7 +177,7 @@ impl Slices {
             shape[dim] = self.shape[dim];
             let line = Tensor::zeros([self.shape[dim]], (tensor.kind(), tensor.device()));
             let index = Tensor::from_slice(stay).to_device(tensor.device());
-            mask = mask * line.index_fill(0, &index, 1.0).view(shape.as_slice());
+            mask *= line.index_fill(0, &index, 1.0).view(shape.as_slice());
         }
         Ok(tensor * mask)
     }

@@ -158,7 +158,7 @@ impl GroupPruner {
         settings.limits.validate()?;
         scheduler::check(settings.scheduler.as_ref(), settings.steps)?;
         let analysis = Analysis::new(module.graph())?;
-        for member in analysis.groups().iter().filter(|group| group.pin().is_none()).flat_map(|group| group.members()) {
+        for member in analysis.groups().iter().filter(|group| group.pin().is_none()).flat_map(Group::members) {
             let dtype = module.graph().value(member.value).meta.dtype;
             if member.trained && !dtype.is_float() {
                 return Err(PruneError::Dtype { name: member.name.clone(), dtype });

@@ -8,94 +8,42 @@ mod staircase;
 use std::fs;
 
 use anyhow::{Context, Result};
-use pruner::deps::{Group, Layout, Member, Pin, Side};
-use pruner::ids::{GroupId, NodeId, ValueId};
-use pruner::importance::{self, Importance, Weights};
+use pruner::deps::Group;
+use pruner::pruner::{GroupPruner, Pruner, Settings};
 use pruner::registry;
-use pruner::scheduler::{self, Scheduler};
-use serde::Deserialize;
-use tch::Tensor;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Config {
-    #[serde(deserialize_with = "pruner::importance::deserialize_importance")]
-    importance: Box<dyn Importance>,
-    #[serde(deserialize_with = "pruner::registry::deserialize_scheduler")]
-    scheduler: Box<dyn Scheduler>,
-    steps: usize,
-}
+use pruner::trace::trace;
+use tch::nn::Module;
+use tch::{Device, Tensor, nn};
 
 fn main() -> Result<()> {
     let path = std::env::args().nth(1).context("which config? own_importance config.json")?;
     registry::check()?;
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let config: Config = serde_json::from_str(&text).with_context(|| format!("in {path}"))?;
+    let settings: Settings = serde_json::from_str(&text).with_context(|| format!("in {path}"))?;
 
     let names: Vec<_> = registry::plugins().iter().map(|plugin| plugin.name).collect();
     println!("plugins: {}", names.join(", "));
 
-    let ratios = (0..=config.steps)
-        .map(|step| scheduler::ratio(config.scheduler.as_ref(), step, config.steps))
-        .collect::<Result<Vec<_>, _>>()?;
-    println!("{}: {ratios:?}", config.scheduler.typetag_name());
-
-    let layer = Layer::new();
-    let mut weights = Weights::new(0);
-    weights.insert(layer.members[0].value, &Tensor::from_slice(&[1_f32, 1.0, 5.0, 9.0, 0.0, 2.0]).reshape([3, 2]))?;
-    if let Some(score) = importance::score(config.importance.as_ref(), &layer, &weights)? {
-        println!("{}: {:?}", config.importance.typetag_name(), Vec::<f32>::try_from(score)?);
+    let vs = nn::VarStore::new(Device::Cpu);
+    let net = net(&vs.root());
+    let mut module =
+        trace(&vs, &[Tensor::ones([1, 2], (tch::Kind::Float, Device::Cpu))], |xs| vec![net.forward(&xs[0])])?;
+    let mut pruner = GroupPruner::new(&module, settings)?;
+    for _ in 0..pruner.settings().steps {
+        let report = pruner.step(&mut module, &mut ())?;
+        let left: Vec<_> =
+            pruner.groups().iter().filter(|g| g.pin().is_none()).map(|g| g.coordinates().to_vec()).collect();
+        println!("step {}: pruned {}, hidden units left {left:?}", report.step, report.pruned());
     }
     Ok(())
 }
 
-/// The three outputs of a linear layer.
-#[derive(Debug)]
-struct Layer {
-    members: Vec<Member>,
-}
-
-impl Layer {
-    fn new() -> Self {
-        let weight = Member {
-            value: ValueId::new(0),
-            name: "fc.weight".to_owned(),
-            trained: true,
-            dim: 0,
-            side: Side::Output,
-            reader: (NodeId::new(0), "aten::linear".to_owned(), "weight".to_owned()),
-            layout: Layout::Identity(3),
-        };
-        Self { members: vec![weight] }
-    }
-}
-
-impl Group for Layer {
-    fn id(&self) -> GroupId {
-        GroupId::new(0)
-    }
-
-    fn name(&self) -> &str {
-        "fc.weight:0"
-    }
-
-    fn initial_size(&self) -> usize {
-        3
-    }
-
-    fn coordinates(&self) -> &[u32] {
-        &[0, 1, 2]
-    }
-
-    fn members(&self) -> &[Member] {
-        &self.members
-    }
-
-    fn pin(&self) -> Option<&Pin> {
-        None
-    }
-
-    fn inexact(&self) -> Option<NodeId> {
-        None
-    }
+/// Two layers with four hidden units, of which the first has the least spread and the last the second least.
+fn net(vs: &nn::Path) -> impl Module + use<> {
+    let config = nn::LinearConfig::default();
+    let first = nn::linear(vs / "first", 2, 4, config);
+    let second = nn::linear(vs / "second", 4, 1, config);
+    let weights = Tensor::from_slice(&[1_f32, 1.0, 5.0, 9.0, 0.0, 2.0, 3.0, 3.5]).reshape([4, 2]);
+    tch::no_grad(|| first.ws.shallow_clone().copy_(&weights));
+    nn::seq().add(first).add_fn(Tensor::relu).add(second)
 }

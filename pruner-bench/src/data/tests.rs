@@ -1,3 +1,5 @@
+//! Reading IDX files, sound and damaged.
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! The network of the demonstration: a small residual CNN with a depthwise block and a concatenation.
 
-use tch::nn::ModuleT as _;
 use tch::{Tensor, nn};
 
 /// A network for grey images of 28×28 and 10 classes, written as anyone would who never thought of pruning.

@@ -29,7 +29,6 @@ mod table;
 mod view;
 
 #[cfg(test)]
-mod crosscheck;
 #[cfg(test)]
 mod testing;
 

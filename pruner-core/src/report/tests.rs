@@ -1,3 +1,5 @@
+//! What reports say, and how they read.
+
 use std::collections::BTreeMap;
 
 use super::*;

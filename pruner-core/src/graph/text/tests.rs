@@ -1,3 +1,5 @@
+//! The text form: what it prints, what it parses, and where it says that a text is wrong.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

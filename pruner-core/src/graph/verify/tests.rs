@@ -1,3 +1,5 @@
+//! Each invariant has a graph that breaks it alone.
+
 use super::*;
 use crate::graph::Argument;
 

@@ -1,3 +1,5 @@
+//! Limits and names to ignore.
+
 use super::*;
 
 #[track_caller]

@@ -1,3 +1,5 @@
+//! Tests of plans, limits and selection.
+
 mod limits;
 mod plan;
 mod properties;

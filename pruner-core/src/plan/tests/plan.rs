@@ -1,3 +1,5 @@
+//! Plans: editing, validity, hashes.
+
 use super::*;
 use crate::deps::Layout;
 

@@ -1,3 +1,5 @@
+//! What holds of every selection.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

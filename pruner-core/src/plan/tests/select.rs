@@ -1,3 +1,5 @@
+//! What goes in one step.
+
 use super::*;
 use crate::deps::Layout;
 use crate::ids::NodeId;
