@@ -19,8 +19,8 @@ fn traced(spec: &Spec, width: i64) -> (nn::VarStore, GraphModule) {
     (vs, module)
 }
 
-/// A random half of every group that may be cut and is exact, such that no tensor is left without positions.
-fn random_half(analysis: &Analysis, seed: u64) -> Kept {
+/// A random share of every group that may be cut and is exact, such that no tensor is left without positions.
+fn random_share(analysis: &Analysis, share: f64, seed: u64) -> Kept {
     let mut kept = Kept::all();
     for group in analysis.groups().iter().filter(|group| group.pin().is_none() && group.inexact().is_none()) {
         let mut rng = Rng::new(seed ^ (group.id().index() as u64) << 8);
@@ -29,7 +29,7 @@ fn random_half(analysis: &Analysis, seed: u64) -> Kept {
             order.swap(at, rng.below(at as u64 + 1) as usize);
         }
         let mut cut = Vec::new();
-        for &coordinate in &order[..group.size() / 2] {
+        for &coordinate in &order[..(group.size() as f64 * share) as usize] {
             cut.push(coordinate);
             let emptied = group
                 .members()
@@ -44,24 +44,39 @@ fn random_half(analysis: &Analysis, seed: u64) -> Kept {
     kept
 }
 
-fn check(spec: &Spec, width: i64) {
+fn check(spec: &Spec, width: i64, share: f64, seed: u64) {
     let (_vs, module) = traced(spec, width);
     let analysis = Analysis::new(module.graph()).unwrap_or_else(|error| panic!("{}: {error}", spec.name));
     assert!(analysis.unknown_ops().is_empty(), "{}: no rule for {:?}", spec.name, analysis.unknown_ops());
-    let kept = random_half(&analysis, 7);
+    let kept = random_share(&analysis, share, seed);
     let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
     let difference = masked_equals_sliced(&module, &analysis, &kept, &(spec.inputs)())
         .unwrap_or_else(|error| panic!("{}: {error}", spec.name));
-    println!("{:24} {difference:?} params {} -> {}", spec.name, before.params, after.params);
     assert!(difference.finite, "{}: {difference:?}", spec.name);
-    assert!(difference.relative <= 1e-5, "{}: {difference:?}", spec.name);
+    assert!(difference.relative <= 1e-5, "{} with {share} gone: {difference:?}", spec.name);
     assert!(difference.effect > 1e-2, "{}: the cut changed nothing, so the comparison says nothing", spec.name);
     assert!(after.params < before.params, "{}: nothing was cut", spec.name);
 }
 
 #[test]
-fn every_network_sliced_computes_what_it_does_masked() {
+fn every_network_with_half_of_every_group_gone_computes_what_it_does_masked() {
     for spec in all() {
-        check(&spec, spec.width);
+        check(&spec, spec.width, 0.5, 7);
+    }
+}
+
+#[test]
+fn every_network_computes_what_it_does_masked_whatever_share_is_gone() {
+    for spec in all() {
+        for (share, seed) in [(0.2, 1), (0.35, 2), (0.75, 3), (0.9, 4)] {
+            check(&spec, spec.width, share, seed);
+        }
+    }
+}
+
+#[test]
+fn the_residual_networks_of_full_width_compute_what_they_do_masked() {
+    for spec in all().iter().filter(|spec| spec.name.starts_with("resnet")) {
+        check(spec, spec.full_width, 0.5, 11);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 use crate::apply::{ApplyError, apply};
 use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
@@ -226,7 +226,7 @@ impl GroupPruner {
         if scores.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let all: Vec<f32> = Vec::try_from(Tensor::f_cat(&scores, 0)?)?;
+        let all: Vec<f32> = Vec::try_from(Tensor::f_cat(&scores, 0)?.f_to_device(Device::Cpu)?)?;
         let mut rest = all.as_slice();
         let take = |(id, size): (GroupId, usize)| {
             let (own, others) = rest.split_at(size);

@@ -236,7 +236,7 @@ impl Axes {
             Expr::Product(elements) => elements[1..].iter().map(|e| self.size(e)).product(),
             _ => 1,
         };
-        if sum.iter().all(|e| self.size(e) % inner == 0) {
+        if sum.iter().all(|e| self.size(e).is_multiple_of(inner)) {
             let mut rest = other.clone();
             for element in sum {
                 let (head, tail) = self.split(&rest, self.size(element));
@@ -368,7 +368,7 @@ impl Axes {
                 inside.reverse();
                 Ok((Expr::product(outside), Expr::product(inside)))
             }
-            Expr::Sum(elements) if elements.iter().all(|e| self.size(e) % inner == 0) => {
+            Expr::Sum(elements) if elements.iter().all(|e| self.size(e).is_multiple_of(inner)) => {
                 let (mut outside, mut inside) = (Vec::new(), None);
                 for element in elements.iter() {
                     let (outer, inner) = self.factor(element, inner)?;

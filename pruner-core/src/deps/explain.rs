@@ -7,6 +7,9 @@ use crate::deps::{Analysis, Group};
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::{NodeView, Term};
 
+/// A factor of a node and the places that it joins.
+type Link = (NodeId, String, Vec<(ValueId, usize)>);
+
 /// One step from a dimension of a value to another: a factor of a node's rule that both are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -39,7 +42,9 @@ impl Analysis {
         let links = self.links(group.axis());
         let mut at: BTreeMap<(ValueId, usize), Vec<usize>> = BTreeMap::new();
         for (index, (_, _, places)) in links.iter().enumerate() {
-            places.iter().for_each(|&place| at.entry(place).or_default().push(index));
+            for &place in places {
+                at.entry(place).or_default().push(index);
+            }
         }
         let mut reached: BTreeMap<(ValueId, usize), Option<Step>> = BTreeMap::from([(from, None)]);
         let mut queue = VecDeque::from([from]);
@@ -67,7 +72,7 @@ impl Analysis {
     }
 
     /// For every factor of every node that stands for the variable: the places that it joins.
-    fn links(&self, axis: AxisId) -> Vec<(NodeId, String, Vec<(ValueId, usize)>)> {
+    fn links(&self, axis: AxisId) -> Vec<Link> {
         let mut links = Vec::new();
         for (id, node) in self.graph().nodes() {
             let Some(axes) = self.node_axes(id) else { continue };

@@ -72,7 +72,9 @@ impl Kept {
                 || vec![true; size],
                 |left| {
                     let mut mask = vec![false; size];
-                    left.iter().for_each(|&coordinate| mask[coordinate as usize] = true);
+                    for &coordinate in left {
+                        mask[coordinate as usize] = true;
+                    }
                     mask
                 },
             )

@@ -171,7 +171,9 @@ impl<'a> Walk<'a> {
                 origin => {
                     let dims: Vec<_> = value.meta.shape.iter().map(|&size| axes.fresh(size as usize)).collect();
                     if origin == Origin::Input {
-                        dims.iter().for_each(|dim| axes.pin(dim, &Pin::GraphInput));
+                        for dim in &dims {
+                            axes.pin(dim, &Pin::GraphInput);
+                        }
                     }
                     dims
                 }

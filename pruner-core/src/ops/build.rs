@@ -33,7 +33,14 @@ impl<'n, 'g> Builder<'n, 'g> {
     pub fn mark(&mut self, term: &Term, mark: Mark) {
         match term {
             Term::Factor(factor) | Term::Index(factor, _) => self.rule.factors[*factor].mark = mark,
-            Term::Product(terms) | Term::Sum(terms) => terms.iter().for_each(|term| self.mark(term, mark)),
+            Term::Product(terms) | Term::Sum(terms) => self.mark_all(terms, mark),
+        }
+    }
+
+    /// Marks the factors that several terms speak of.
+    pub fn mark_all<'t>(&mut self, terms: impl IntoIterator<Item = &'t Term>, mark: Mark) {
+        for term in terms {
+            self.mark(term, mark);
         }
     }
 

@@ -25,9 +25,10 @@ pub(super) fn stack(node: &NodeView) -> Result<Rule, RuleError> {
     let dim = node.dim_or("dim", 0, result.len())?;
     let mut rule = Builder::new(node);
     let mut terms = rule.factors("d", result, Mark::Free);
-    rule.mark(&terms[dim].clone(), Mark::Pinned);
     rule.result(terms.clone());
-    terms.remove(dim);
+    if dim < terms.len() {
+        rule.mark(&terms.remove(dim), Mark::Pinned);
+    }
     for (slot, _) in node.list("tensors")? {
         rule.slot(slot, terms.clone());
     }

@@ -58,6 +58,16 @@ mod tests {
             .gives([2])
             .gives([2])
             .is("!v d, !indices0, !offsets0 -> !b d, !r1_0, !r2_0, !r3_0");
+        op("aten::embedding_bag")
+            .t("weight", [100, 8])
+            .t("indices", [6])
+            .t("offsets", [2])
+            .arg("mode", 2)
+            .gives([2, 8])
+            .gives([6])
+            .gives([2])
+            .gives([2, 8])
+            .is("!v d, !indices0, !offsets0 -> !b d, !r1_0, !r2_0, b d");
         op("aten::one_hot").t("self", [2, 5]).arg("num_classes", 7).gives([2, 5, 7]).is("d0 d1 -> d0 d1 !v");
     }
 }

@@ -8,7 +8,7 @@ use super::error::RuleError;
 use super::node::NodeView;
 use super::rule::{Mark, Rule, Term};
 
-/// `index`: NumPy's advanced indexing.
+/// `index`: advanced indexing, as in `NumPy`.
 pub(super) fn index(node: &NodeView) -> Result<Rule, RuleError> {
     let mut rule = Builder::new(node);
     let Some(parts) = Advanced::new(node, &mut rule)? else {
@@ -30,7 +30,7 @@ pub(super) fn index_put(node: &NodeView) -> Result<Rule, RuleError> {
         return pin_all(node);
     }
     if !node.bool_or("accumulate", false)? {
-        parts.axes.iter().for_each(|term| rule.mark(term, Mark::Pinned));
+        rule.mark_all(&parts.axes, Mark::Pinned);
     }
     rule.operand("values", parts.indexed[parts.indexed.len() - values..].to_vec());
     rule.operand("self", parts.operand.clone());
@@ -120,7 +120,7 @@ pub(super) fn scatter(node: &NodeView) -> Result<Rule, RuleError> {
         along.rule.operand("src", terms);
     }
     if node.op().trim_end_matches('_') != "aten::scatter_add" {
-        index.iter().for_each(|term| along.rule.mark(term, Mark::Pinned));
+        along.rule.mark_all(index.get(along.dim), Mark::Pinned);
     }
     along.rule.operand("index", index);
     along.rule.operand("value", Vec::new());
@@ -212,7 +212,7 @@ impl Advanced {
             };
             let (width, terms) = if node.is_mask(slot) { (index.len(), None) } else { (1, Some(axes.of(index.len()))) };
             let Some(covered) = operand.get(at..at + width) else { return Ok(None) };
-            covered.iter().for_each(|term| rule.mark(term, Mark::Pinned));
+            rule.mark_all(covered, Mark::Pinned);
             // A mask lies on the dimensions that it selects from.
             rule.slot(slot, terms.unwrap_or_else(|| covered.to_vec()));
             first = first.or(Some(kept.len()));
@@ -327,7 +327,7 @@ mod tests {
             .t("index", [6, 4])
             .t("src", [6, 4])
             .gives([9, 4])
-            .is("!d0 !d1, !k0 d1, k0 d1 -> d0 d1");
+            .is("!d0 d1, !k0 d1, k0 d1 -> d0 d1");
         op("aten::scatter.value")
             .t("self", [9, 4])
             .arg("dim", 0)
@@ -348,7 +348,7 @@ mod tests {
             .t("index", [6, 4])
             .t("src", [6, 4])
             .gives([9, 4])
-            .is("!d0 d1, k0 d1, k0 d1 -> d0 d1");
+            .is("!d0 d1, !k0 d1, k0 d1 -> d0 d1");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use super::rule::Rule;
 
 /// `linear`, whose weight may be a vector.
 pub(super) fn linear(node: &NodeView) -> Result<Rule, RuleError> {
-    let pattern = match node.shape("weight")?.len() {
-        1 => pattern!("... i, i, -> ... {macs=(... i)}"),
-        _ => pattern!("... i, o i, o -> ... o {macs=(... o i)}"),
+    let pattern = if node.shape("weight")?.len() == 1 {
+        pattern!("... i, i, -> ... {macs=(... i)}")
+    } else {
+        pattern!("... i, o i, o -> ... o {macs=(... o i)}")
     };
     pattern.instantiate(node, &[])
 }

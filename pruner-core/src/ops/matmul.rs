@@ -29,9 +29,10 @@ pub(super) fn addmm(node: &NodeView) -> Result<Rule, RuleError> {
 
 /// `addmv`, whose first argument is broadcast.
 pub(super) fn addmv(node: &NodeView) -> Result<Rule, RuleError> {
-    let pattern = match node.shape("self")?.len() {
-        0 => pattern!(", m k, k -> m {macs=(m k)}"),
-        _ => pattern!("m, m k, k -> m {macs=(m k)}"),
+    let pattern = if node.shape("self")?.is_empty() {
+        pattern!(", m k, k -> m {macs=(m k)}")
+    } else {
+        pattern!("m, m k, k -> m {macs=(m k)}")
     };
     pattern.instantiate(node, &[])
 }
@@ -210,9 +211,9 @@ mod tests {
         baddbmm(&[2, 1]).is("m 1, b m k, b k n -> b m n");
         baddbmm(&[4]).is("n, b m k, b k n -> b m n");
         baddbmm(&[]).is(", b m k, b k n -> b m n");
-        let addmv = |shape: &[i64]| op("aten::addmv").t("self", shape).t("mat", [2, 3]).t("vec", [3]).gives([2]);
-        addmv(&[2]).is("m, m k, k -> m {macs=(m k)}");
-        addmv(&[]).is(", m k, k -> m");
+        let vector = |shape: &[i64]| op("aten::addmv").t("self", shape).t("mat", [2, 3]).t("vec", [3]).gives([2]);
+        vector(&[2]).is("m, m k, k -> m {macs=(m k)}");
+        vector(&[]).is(", m k, k -> m");
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod table;
 mod view;
 
 #[cfg(test)]
+mod random;
 #[cfg(test)]
 mod testing;
 
@@ -89,7 +90,10 @@ pub fn rule(graph: &Graph, node: NodeId) -> Result<Option<Rule>, RuleError> {
     let table = TABLE.as_ref().map_err(Clone::clone)?;
     let op = graph.node(node).op.as_str();
     let row = table.get(op).or_else(|| table.get(op.strip_suffix('_')?));
-    row.map(|row| row.rule(&NodeView::new(graph, node))).transpose()
+    let Some(row) = row else { return Ok(None) };
+    let node = NodeView::new(graph, node);
+    node.check()?;
+    row.rule(&node).map(Some)
 }
 
 /// The operations that have a row, in order.
@@ -171,7 +175,7 @@ mod tests {
     #[test]
     fn a_registered_row_is_one_of_the_table() {
         op("test::outer").t("x", [2]).t("y", [3]).gives([2, 3]).is("a, b -> a b");
-        assert!(names().unwrap().contains(&"test::outer"));
+        assert!(names().expect("no row is there twice").contains(&"test::outer"));
         let error = op("test::wrong").t("x", [2]).gives([2]).error();
         assert_eq!(error, "rule `a -> (a`: expected a term or `)` at column 8");
     }

@@ -1,7 +1,7 @@
 //! A node as the functions of the table see it: typed arguments, and shapes.
 
 use super::error::RuleError;
-use crate::graph::{Argument, Graph, Node};
+use crate::graph::{Argument, Dtype, Graph, Node};
 use crate::ids::{NodeId, ValueId};
 
 /// A node of a graph with the shapes of what it reads and makes.
@@ -24,6 +24,9 @@ pub struct Slot<'g> {
     /// The tensor; `None` if it is absent.
     pub value: Option<ValueId>,
 }
+
+/// The slots and shapes of the tensors of a list; an absent one has no shape.
+pub type Listed<'g> = Vec<(usize, Option<&'g [i64]>)>;
 
 impl<'g> NodeView<'g> {
     /// The node `id` of a graph.
@@ -102,7 +105,7 @@ impl<'g> NodeView<'g> {
     }
 
     /// The slots and shapes of the tensors of a list; an absent one has no shape.
-    pub fn list(&self, argument: &str) -> Result<Vec<(usize, Option<&'g [i64]>)>, RuleError> {
+    pub fn list(&self, argument: &str) -> Result<Listed<'g>, RuleError> {
         match self.argument(argument) {
             Some(Argument::Values(_)) => {}
             Some(Argument::Ints(values)) if values.is_empty() => {}
@@ -114,7 +117,6 @@ impl<'g> NodeView<'g> {
 
     /// Whether the elements of a tensor are truth values or bytes, which select when they index.
     pub fn is_mask(&self, slot: usize) -> bool {
-        use crate::graph::Dtype;
         let value = self.slots.get(slot).and_then(|slot| slot.value);
         value.is_some_and(|value| matches!(self.graph.value(value).meta.dtype, Dtype::Bool | Dtype::U8))
     }
@@ -204,6 +206,15 @@ impl<'g> NodeView<'g> {
             dim,
             rank,
         })
+    }
+
+    /// That no size is negative, on which functions of the table rely.
+    pub(super) fn check(&self) -> Result<(), RuleError> {
+        let shapes = (0..self.slots.len()).filter_map(|slot| self.operand(slot)).chain(self.results());
+        match shapes.flatten().find(|size| **size < 0) {
+            None => Ok(()),
+            Some(size) => Err(self.unsupported(format!("a tensor has a dimension of size {size}"))),
+        }
     }
 
     /// The error that an argument is not what it should be.

@@ -96,10 +96,10 @@ impl Pattern {
             }
             Expr::Product(terms) => format!("({})", self.join(terms, " ")),
             Expr::Sum(terms) => format!("({})", self.join(terms, "+")),
-            Expr::Slice(name, mark, [start, stop, step]) => {
+            Expr::Slice(name, mark, [from, to, step]) => {
                 let part = |bound: &Option<i64>| bound.map_or_else(String::new, |bound| bound.to_string());
                 let step = step.map_or_else(String::new, |step| format!(":{step}"));
-                format!("{}{}[{}:{}{step}]", mark.sign(), self.names[*name].text, part(start), part(stop))
+                format!("{}{}[{}:{}{step}]", mark.sign(), self.names[*name].text, part(from), part(to))
             }
         }
     }
@@ -133,7 +133,7 @@ mod tests {
             "a b -> ((a b)+(b a))",
             "h' -> h' {macs=((h' h')+h')}",
         ] {
-            assert_eq!(text.parse::<Pattern>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Pattern>().expect(text).to_string(), text);
         }
     }
 
@@ -155,21 +155,21 @@ mod tests {
             ("a a... ->", "a name is that of a factor or of an ellipsis, not of both at column 7"),
             ("é -> a", "expected `->` at column 1"),
         ] {
-            assert_eq!(text.parse::<Pattern>().unwrap_err().to_string(), format!("rule `{text}`: {problem}"));
+            assert_eq!(text.parse::<Pattern>().expect_err(text).to_string(), format!("rule `{text}`: {problem}"));
         }
-        let error = "!a -> ~a".parse::<Pattern>().unwrap_err().to_string();
+        let error = "!a -> ~a".parse::<Pattern>().expect_err("two marks").to_string();
         assert_eq!(error, "rule `!a -> ~a`: factor `a` is marked both `!` and `~`");
     }
 
     #[test]
     fn sizes_are_found_one_unknown_at_a_time() {
-        let found = |op: crate::ops::testing::Op, text| op.under(text).unwrap().to_string();
+        let found = |op: crate::ops::testing::Op, text| op.under(text).expect(text).to_string();
         assert_eq!(found(op("my::op").t("x", [6]).t("y", [2]).gives([3]), "(a b), a -> b"), "(a b), a -> b");
         assert_eq!(found(op("my::op").t("x", [6]).t("y", [2]).gives([4]), "(a+b), a -> b"), "(a+b), a -> b");
         assert_eq!(found(op("my::op").t("x", [6]).none("y").gives([6]), "a, b... c -> a"), "a -> a");
-        let error = op("my::op").t("x", [6]).gives([2]).under("(a b) -> c").unwrap_err().to_string();
+        let error = op("my::op").t("x", [6]).gives([2]).under("(a b) -> c").expect_err("no size").to_string();
         assert_eq!(error, "n0 (my::op): the size of factor `a` cannot be told from the shapes");
-        let error = op("my::op").t("x", [6, 2]).gives([2]).under("a... b... -> c").unwrap_err().to_string();
+        let error = op("my::op").t("x", [6, 2]).gives([2]).under("a... b... -> c").expect_err("no size").to_string();
         assert_eq!(error, "n0 (my::op): the size of factor `a...` cannot be told from the shapes");
     }
 }

@@ -101,10 +101,10 @@ fn same(node: &NodeView, argument: &str, default: i64, mark: Mark) -> Result<Rul
     for (index, result) in node.results().enumerate() {
         let mut terms = terms.clone();
         // `topk` gives fewer positions than it is given.
-        if let (Some(term), Some(&size)) = (terms.get_mut(dim), result.get(dim)) {
-            if size != shape[dim] {
-                *term = rule.factor(format!("k{index}"), size, Mark::Pinned);
-            }
+        if let (Some(term), Some(&size)) = (terms.get_mut(dim), result.get(dim))
+            && size != shape[dim]
+        {
+            *term = rule.factor(format!("k{index}"), size, Mark::Pinned);
         }
         rule.result(terms);
     }

@@ -34,12 +34,12 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
     let layers = node.int("num_layers")?.max(0) as usize;
     let directions = if node.bool_or("bidirectional", false)? { 2 } else { 1 };
     let per_cell = if node.bool_or("has_biases", true)? { 4 } else { 2 };
-    let cells = layers * directions;
-    let projected = states == 2 && params.len() == cells * (per_cell + 1);
-    if hx.len() != states || cells == 0 || (params.len() != cells * per_cell && !projected) {
+    let cells = layers.saturating_mul(directions);
+    let projected = states == 2 && params.len() == cells.saturating_mul(per_cell + 1);
+    if hx.len() != states || cells == 0 || (params.len() != cells.saturating_mul(per_cell) && !projected) {
         return Err(node.error("params", "as long as layers, directions and biases ask for"));
     }
-    let [stacked, _, hidden] = *hx[states - 1].1 else {
+    let (&[stacked, batch, given], &[_, _, hidden]) = (hx[0].1, hx[states - 1].1) else {
         return Err(node.error("hx", "of rank 3"));
     };
     let (1.., Some(&features)) = (input.len(), input.last()) else {
@@ -53,9 +53,9 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
     // libtorch tells a projection by its being smaller than what it projects, which must stay so.
     let h = rule.factor("h", hidden, if projected { Mark::Pinned } else { Mark::Free });
     // What a layer gives on: the hidden state, or its projection.
-    let out = if projected { rule.factor("p", hx[0].1[2], Mark::Free) } else { h.clone() };
+    let out = if projected { rule.factor("p", given, Mark::Free) } else { h.clone() };
     let both = Term::Sum(vec![out.clone(); directions]);
-    let gated = Term::Product(vec![gate.clone(), h.clone()]);
+    let rows = Term::Product(vec![gate.clone(), h.clone()]);
 
     // Time is what the layer runs over; packed sequences have it and the batch in one dimension.
     let leading: Vec<Term> = if packed {
@@ -68,7 +68,7 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
         vec![rule.factor(names[0], first, marks[0]), rule.factor(names[1], second, marks[1])]
     };
     let batch = if packed {
-        rule.factor("n", hx[0].1[1], Mark::Pinned)
+        rule.factor("n", batch, Mark::Pinned)
     } else {
         leading[usize::from(!node.bool_or("batch_first", false)?)].clone()
     };
@@ -87,12 +87,12 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
     let mut params = params.into_iter().map(|(slot, _)| slot);
     for cell in 0..cells {
         let read = if cell < directions { i.clone() } else { both.clone() };
-        let mut cell = vec![vec![gated.clone(), read.clone()], vec![gated.clone(), out.clone()]];
+        let mut cell = vec![vec![rows.clone(), read.clone()], vec![rows.clone(), out.clone()]];
         if per_cell == 4 {
-            cell.extend([vec![gated.clone()], vec![gated.clone()]]);
+            cell.extend([vec![rows.clone()], vec![rows.clone()]]);
         }
-        macs.extend([Term::Product(with(&Term::Product(vec![gated.clone(), read])))]);
-        macs.extend([Term::Product(with(&Term::Product(vec![gated.clone(), out.clone()])))]);
+        macs.extend([Term::Product(with(&Term::Product(vec![rows.clone(), read])))]);
+        macs.extend([Term::Product(with(&Term::Product(vec![rows.clone(), out.clone()])))]);
         if projected {
             cell.push(vec![out.clone(), h.clone()]);
             macs.push(Term::Product(with(&Term::Product(vec![out.clone(), h.clone()]))));
@@ -101,7 +101,9 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
     }
     rule.macs(Term::Sum(macs));
     rule.result(with(&both));
-    kept.into_iter().for_each(|terms| rule.result(terms));
+    for terms in kept {
+        rule.result(terms);
+    }
     rule.finish()
 }
 

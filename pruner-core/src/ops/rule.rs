@@ -154,8 +154,8 @@ impl Term {
     pub fn size(&self, factor: &impl Fn(usize) -> i64) -> i64 {
         match self {
             Self::Factor(index) => factor(*index),
-            Self::Product(terms) => terms.iter().map(|term| term.size(factor)).product(),
-            Self::Sum(terms) => terms.iter().map(|term| term.size(factor)).sum(),
+            Self::Product(terms) => terms.iter().fold(1, |all: i64, term| all.saturating_mul(term.size(factor))),
+            Self::Sum(terms) => terms.iter().fold(0, |all: i64, term| all.saturating_add(term.size(factor))),
             Self::Index(_, indices) => indices.len() as i64,
         }
     }

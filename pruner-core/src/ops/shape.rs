@@ -47,7 +47,9 @@ pub(super) fn squeeze(node: &NodeView) -> Result<Rule, RuleError> {
     let mut terms = rule.factors("d", shape, Mark::Free);
     let at_risk: Vec<Term> =
         named.iter().filter(|dim| !gone.contains(dim)).filter_map(|&dim| terms.get(dim).cloned()).collect();
-    gone.iter().for_each(|&dim| terms[dim] = Term::UNIT);
+    for &dim in &gone {
+        terms[dim] = Term::UNIT;
+    }
     let kept = (0..shape.len()).filter(|dim| !gone.contains(dim)).map(|dim| terms[dim].clone()).collect();
     rule.operand("self", terms);
     rule.result(kept);

@@ -181,6 +181,9 @@ pub(super) fn unfold(node: &NodeView) -> Result<Rule, RuleError> {
     rule.finish()
 }
 
+/// A longer dimension is no channels: its positions are not worth a table.
+const MOST_POSITIONS: i64 = 1 << 24;
+
 struct Segment {
     dim: usize,
     start: i64,
@@ -222,7 +225,11 @@ fn reversed(node: &NodeView, dims: &[usize]) -> Result<Rule, RuleError> {
     let terms = rule.factors("d", shape, Mark::Free);
     let mut result = terms.clone();
     for (dim, term) in result.iter_mut().enumerate().filter(|(dim, _)| dims.contains(dim)) {
-        *term = Term::Index(dim, (0..shape[dim] as u32).rev().collect());
+        if shape[dim] <= MOST_POSITIONS {
+            *term = Term::Index(dim, (0..shape[dim] as u32).rev().collect());
+        } else {
+            rule.mark(&terms[dim], Mark::Pinned);
+        }
     }
     rule.operand("self", terms);
     rule.result(result);

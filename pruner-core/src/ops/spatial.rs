@@ -76,14 +76,17 @@ pub(super) fn channel_shuffle(node: &NodeView) -> Result<Rule, RuleError> {
 
 /// `im2col`: windows of space become channels.
 pub(super) fn im2col(node: &NodeView) -> Result<Rule, RuleError> {
-    let window = node.ints("kernel_size")?.iter().product();
-    pattern!("... c !h !w -> ... (c !k) !l").instantiate(node, &[("k", window)])
+    pattern!("... c !h !w -> ... (c !k) !l").instantiate(node, &[("k", window(node)?)])
 }
 
 /// `col2im`: channels become windows of space.
 pub(super) fn col2im(node: &NodeView) -> Result<Rule, RuleError> {
-    let window = node.ints("kernel_size")?.iter().product();
-    pattern!("... (c !k) !l -> ... c !h !w").instantiate(node, &[("k", window)])
+    pattern!("... (c !k) !l -> ... c !h !w").instantiate(node, &[("k", window(node)?)])
+}
+
+/// The positions of a window.
+fn window(node: &NodeView) -> Result<i64, RuleError> {
+    Ok(node.ints("kernel_size")?.into_iter().fold(1, i64::saturating_mul))
 }
 
 #[cfg(test)]

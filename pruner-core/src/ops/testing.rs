@@ -7,14 +7,14 @@ use crate::ids::{NodeId, ValueId};
 /// A node being described.
 pub(super) struct Op {
     graph: Graph,
-    op: String,
+    name: String,
     arguments: Vec<(String, Argument)>,
     results: Vec<TensorMeta>,
 }
 
 /// A node of an operation, such as `aten::add.Tensor`.
 pub(super) fn op(name: &str) -> Op {
-    Op { graph: Graph::new(), op: name.to_owned(), arguments: Vec::new(), results: Vec::new() }
+    Op { graph: Graph::new(), name: name.to_owned(), arguments: Vec::new(), results: Vec::new() }
 }
 
 impl Op {
@@ -74,7 +74,7 @@ impl Op {
     /// Its rule.
     #[track_caller]
     pub(super) fn rule(self) -> Rule {
-        let name = self.op.clone();
+        let name = self.name.clone();
         self.try_rule().unwrap_or_else(|error| panic!("{error}")).unwrap_or_else(|| panic!("{name} has no row"))
     }
 
@@ -91,7 +91,7 @@ impl Op {
     }
 
     pub(super) fn graph(mut self) -> (Graph, NodeId) {
-        let (op, overload) = self.op.split_once('.').unwrap_or((&self.op, ""));
+        let (op, overload) = self.name.split_once('.').unwrap_or((&self.name, ""));
         let node = self.graph.add_node(op, overload, self.arguments, self.results);
         (self.graph, node)
     }
@@ -107,7 +107,7 @@ impl Op {
 
     fn list(mut self, name: &str, values: Vec<Option<ValueId>>) -> Self {
         match self.arguments.last_mut() {
-            Some((last, Argument::Values(list))) if last == name => list.extend(values),
+            Some((last, Argument::Values(before))) if last == name => before.extend(values),
             _ => self.arguments.push((name.to_owned(), Argument::Values(values))),
         }
         self

@@ -31,7 +31,7 @@ impl Pattern {
             rule.factor(name.as_str(), size, *mark);
         }
         for (tensor, terms) in tensors.iter().zip(dims) {
-            let terms = terms.into_iter().map(|term| expansion.indexed(term, &rule)).collect();
+            let terms = terms.into_iter().map(|term| expansion.indexed(node, term, &rule)).collect::<Result<_, _>>()?;
             match tensor.role {
                 Role::Operand(slot) => rule.slot(slot, terms),
                 Role::Result(_) => rule.result(terms),
@@ -250,14 +250,14 @@ impl<'p> Expansion<'p> {
     }
 
     /// A term whose slice has become positions.
-    fn indexed(&self, term: Term, rule: &Builder) -> Term {
-        match term {
-            Term::Index(factor, place) => {
-                let bounds = place.first().map_or([None; 3], |&place| self.slices[place as usize]);
-                Term::Index(factor, positions(bounds, rule.size(&Term::Factor(factor))))
-            }
-            term => term,
+    fn indexed(&self, node: &NodeView, term: Term, rule: &Builder) -> Result<Term, RuleError> {
+        let Term::Index(factor, place) = term else { return Ok(term) };
+        let size = rule.size(&Term::Factor(factor));
+        if !(0..=i64::from(u32::MAX)).contains(&size) {
+            return Err(node.unsupported(format!("a slice of {size} positions")));
         }
+        let bounds = place.first().map_or([None; 3], |&place| self.slices[place as usize]);
+        Ok(Term::Index(factor, positions(bounds, size)))
     }
 }
 
@@ -286,7 +286,7 @@ fn speaks_of(term: &Term, factor: usize) -> bool {
 }
 
 /// The positions that a slice takes of `size`, as in Python.
-fn positions([start, stop, step]: [Option<i64>; 3], size: i64) -> Vec<u32> {
+fn positions([from, to, step]: [Option<i64>; 3], size: i64) -> Vec<u32> {
     let step = step.unwrap_or(1);
     let (low, high) = if step < 0 { (-1, size - 1) } else { (0, size) };
     let bound = |bound: Option<i64>, default| {
@@ -294,7 +294,7 @@ fn positions([start, stop, step]: [Option<i64>; 3], size: i64) -> Vec<u32> {
         bound.map_or(default, |bound| from_front(bound).clamp(low, high.max(low)))
     };
     let (first, last) = if step < 0 { (high, low) } else { (low, high) };
-    let (start, stop) = (bound(start, first), bound(stop, last));
-    let inside = |at: &i64| if step < 0 { *at > stop } else { *at < stop };
-    std::iter::successors(Some(start), |at| at.checked_add(step)).take_while(inside).map(|at| at as u32).collect()
+    let (from, to) = (bound(from, first), bound(to, last));
+    let inside = |at: &i64| if step < 0 { *at > to } else { *at < to };
+    std::iter::successors(Some(from), |at| at.checked_add(step)).take_while(inside).map(|at| at as u32).collect()
 }

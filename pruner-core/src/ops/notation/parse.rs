@@ -124,15 +124,15 @@ impl<'t> Parser<'t> {
             return Ok(Some(Expr::Name(name, mark)));
         }
         self.rest = &self.rest[1..];
-        let start = self.bound()?;
+        let from = self.bound()?;
         self.expect(":", "expected `:`")?;
-        let stop = self.bound()?;
+        let to = self.bound()?;
         let step = if self.eat(":") { self.bound()? } else { None };
         if step == Some(0) {
             return Err(self.error("a step is not 0"));
         }
         self.expect("]", "expected `]`")?;
-        Ok(Some(Expr::Slice(name, mark, [start, stop, step])))
+        Ok(Some(Expr::Slice(name, mark, [from, to, step])))
     }
 
     fn bracket(&mut self) -> Result<Expr, RuleError> {
