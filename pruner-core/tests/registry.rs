@@ -107,7 +107,9 @@ fn what_names_no_plugin_is_refused_with_the_form_of_one_that_does() {
         assert!(matches!(error, RegistryError::Nameless { .. }), "{error}");
         assert_eq!(
             error.to_string(),
-            format!("a scheduler is a name or an object such as {{\"scheduler\": \"name\", …}}, not {config}")
+            format!(
+                "the scheduler is given by a name or by an object such as {{\"scheduler\": \"name\", …}}, not by {config}"
+            )
         );
     }
 }

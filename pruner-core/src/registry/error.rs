@@ -64,7 +64,7 @@ pub enum RegistryError {
         message: String,
     },
     /// A config that does not name a plugin.
-    #[error("a {kind} is a name or an object such as {{\"{kind}\": \"name\", …}}, not {found}")]
+    #[error("the {kind} is given by a name or by an object such as {{\"{kind}\": \"name\", …}}, not by {found}")]
     Nameless {
         /// What was sought.
         kind: Kind,
