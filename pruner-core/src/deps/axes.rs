@@ -135,14 +135,14 @@ impl Axes {
     }
 
     /// Binds the free variable `axis` to `e`, in which it does not occur.
-    pub(super) fn bind(&mut self, axis: AxisId, e: Expr) {
+    pub(super) fn bind(&mut self, axis: AxisId, e: &Expr) {
         let Axis { pin, inexact, .. } = self.axes[axis.index()].clone();
         self.axes[axis.index()].bound = Some(e.clone());
         if let Some(pin) = pin {
-            self.pin(&e, &pin);
+            self.pin(e, &pin);
         }
         if let Some(node) = inexact {
-            self.mark_inexact(&e, node);
+            self.mark_inexact(e, node);
         }
     }
 
@@ -191,14 +191,14 @@ impl Axes {
             match (&left, &right) {
                 (Expr::Axis(a), Expr::Axis(b)) => {
                     if a != b {
-                        self.bind(*a.max(b), Expr::Axis(*a.min(b)));
+                        self.bind(*a.max(b), &Expr::Axis(*a.min(b)));
                     }
                 }
                 (Expr::Axis(axis), e) | (e, Expr::Axis(axis)) => {
                     if e.contains(*axis) {
                         self.join_positions(&left, &right);
                     } else {
-                        self.bind(*axis, e.clone());
+                        self.bind(*axis, e);
                     }
                 }
                 (Expr::Sum(a), Expr::Sum(b)) => self.align_sums(a, b, &mut pending),
@@ -291,7 +291,7 @@ impl Axes {
         match &e {
             Expr::Axis(axis) => {
                 let (left, right) = (self.fresh(at), self.fresh(size - at));
-                self.bind(*axis, Expr::sum(vec![left.clone(), right.clone()]));
+                self.bind(*axis, &Expr::sum(vec![left.clone(), right.clone()]));
                 (left, right)
             }
             Expr::Sum(elements) => {
@@ -344,7 +344,7 @@ impl Axes {
         match &e {
             Expr::Axis(axis) => {
                 let (outside, inside) = (self.fresh(size / inner), self.fresh(inner));
-                self.bind(*axis, Expr::product(vec![outside.clone(), inside.clone()]));
+                self.bind(*axis, &Expr::product(vec![outside.clone(), inside.clone()]));
                 Ok((outside, inside))
             }
             Expr::Product(elements) => {

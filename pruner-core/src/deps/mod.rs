@@ -179,15 +179,12 @@ impl<'a> Walk<'a> {
 
     fn node(&mut self, id: NodeId) -> Result<(), AnalysisError> {
         let node = self.graph.node(id);
-        let axes = match ops::rule(self.graph, id)? {
-            Some(rule) => {
-                self.axes.no_refinement = Some(Pin::NoRefinement { node: id, op: node.op.clone() });
-                Some(self.apply(id, rule)?)
-            }
-            None => {
-                self.unknown(id);
-                None
-            }
+        let axes = if let Some(rule) = ops::rule(self.graph, id)? {
+            self.axes.no_refinement = Some(Pin::NoRefinement { node: id, op: node.op.clone() });
+            Some(self.apply(id, rule)?)
+        } else {
+            self.unknown(id);
+            None
         };
         self.nodes.push(axes);
         Ok(())
