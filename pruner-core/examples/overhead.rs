@@ -13,6 +13,8 @@ use tch::{Device, Kind, Tensor};
 
 const ROUNDS: usize = 40;
 
+type Kept<'a> = [Option<&'a [i64]>; 4];
+
 fn main() {
     for batch in [1, 64] {
         network(batch);
@@ -68,15 +70,15 @@ fn operations() {
 fn slices() {
     let pairs: Vec<i64> = (0..512).filter(|index| index % 4 < 2).collect();
     let half: Vec<i64> = (0..512).step_by(2).collect();
-    let cases: [(&str, Vec<i64>, [Option<&[i64]>; 4]); 5] = [
-        ("conv 512×512×3×3, half of both sides", vec![512, 512, 3, 3], [Some(&half), Some(&half), None, None]),
-        ("conv 512×512×3×3, half of the outputs", vec![512, 512, 3, 3], [Some(&half), None, None, None]),
-        ("linear 512×4096, every other output", vec![512, 4096, 1, 1], [Some(&half), None, None, None]),
-        ("linear 4096×512, every other input", vec![4096, 512, 1, 1], [None, Some(&half), None, None]),
-        ("linear 4096×512, pairs of inputs", vec![4096, 512, 1, 1], [None, Some(&pairs), None, None]),
+    let cases: [(&str, [i64; 4], Kept<'_>); 5] = [
+        ("conv 512×512×3×3, half of both sides", [512, 512, 3, 3], [Some(&half), Some(&half), None, None]),
+        ("conv 512×512×3×3, half of the outputs", [512, 512, 3, 3], [Some(&half), None, None, None]),
+        ("linear 512×4096, every other output", [512, 4096, 1, 1], [Some(&half), None, None, None]),
+        ("linear 4096×512, every other input", [4096, 512, 1, 1], [None, Some(&half), None, None]),
+        ("linear 4096×512, pairs of inputs", [4096, 512, 1, 1], [None, Some(&pairs), None, None]),
     ];
     for (name, shape, kept) in cases {
-        let tensor = Tensor::randn(&shape, (Kind::Float, Device::Cpu));
+        let tensor = Tensor::randn(shape, (Kind::Float, Device::Cpu));
         let kept_tensor = gather_slices(&tensor, &kept).expect("the slices are there");
         let (copy, gather) =
             race(2, || drop(kept_tensor.copy()), || drop(gather_slices(&tensor, &kept).expect("the slices are there")));
