@@ -139,7 +139,7 @@ fn values_are_dropped_after_their_last_use() {
     let module = trace(&vs, &[Tensor::ones([4], FLOAT)], |xs| {
         let mut y = &xs[0] * &w;
         for _ in 0..40 {
-            y *= &w;
+            y = &y * &w;
         }
         vec![y]
     })
