@@ -53,6 +53,17 @@ impl Axes {
         &self.axes[axis.index()]
     }
 
+    /// Says which node is being looked at.
+    pub(crate) fn look_at(&mut self, id: NodeId, name: &str) {
+        match &mut self.no_refinement {
+            Some(Pin::NoRefinement { node, op }) => {
+                *node = id;
+                name.clone_into(op);
+            }
+            other => *other = Some(Pin::NoRefinement { node: id, op: name.to_owned() }),
+        }
+    }
+
     /// The variables as they are when the analysis is done.
     pub(crate) fn into_axes(self) -> Vec<Axis> {
         self.axes
@@ -148,8 +159,13 @@ impl Axes {
 
     /// Says that no variable of `e` may be cut; the first reason given stays.
     pub(crate) fn pin(&mut self, e: &Expr, pin: &Pin) {
+        self.pin_with(e, &|| pin.clone());
+    }
+
+    /// As [`pin`](Self::pin), with a reason that is made where it is needed.
+    pub(crate) fn pin_with(&mut self, e: &Expr, pin: &impl Fn() -> Pin) {
         self.each_free(e, &mut |axis| {
-            axis.pin.get_or_insert_with(|| pin.clone());
+            axis.pin.get_or_insert_with(pin);
         });
     }
 
