@@ -1070,10 +1070,11 @@ at::Tensor gather_in_one_pass(const at::Tensor &tensor, const Kept &kept) {
         copy_runs(to + row * to_row, from + rows[row], runs, uniform);
     });
   } else {
+    const char *row = from + rows[0];
     int64_t grain = std::max<int64_t>(grain_bytes / std::max<int64_t>(to_row / run_count, 1), 1);
     at::parallel_for(0, run_count, grain, [&](int64_t begin, int64_t end) {
       for (int64_t run = begin; run < end; ++run)
-        std::memcpy(to + runs[run].to, from + runs[run].from, runs[run].bytes);
+        std::memcpy(to + runs[run].to, row + runs[run].from, runs[run].bytes);
     });
   }
   return result;

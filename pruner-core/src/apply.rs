@@ -191,3 +191,87 @@ impl Slices {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tch::{Device, Kind, nn};
+
+    use super::*;
+    use crate::deps::Group as _;
+    use crate::optim::{Optimizer as _, Sgd, SgdSettings};
+    use crate::trace::trace;
+
+    type State = BTreeMap<String, [Option<Tensor>; 3]>;
+
+    /// The values, gradients and momenta, each with the number of the variable.
+    fn state(module: &GraphModule, optimizer: &Sgd) -> State {
+        let copy = |tensor: &Tensor| Some(tensor.detach()).filter(Tensor::defined).map(|tensor| tensor.copy());
+        module
+            .named_tensors()
+            .into_iter()
+            .map(|(name, tensor)| {
+                let momentum = optimizer.momentum(&name).and_then(copy);
+                (name, [copy(&tensor), copy(&tensor.grad()), momentum])
+            })
+            .collect()
+    }
+
+    fn is_same(a: &State, b: &State) -> bool {
+        let pair = |pair: (&Option<Tensor>, &Option<Tensor>)| match pair {
+            (Some(a), Some(b)) => a.size() == b.size() && a.equal(b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        a.keys().eq(b.keys()) && a.values().flatten().zip(b.values().flatten()).all(pair)
+    }
+
+    #[test]
+    fn whichever_tensor_cannot_be_replaced_everything_is_as_it_was() {
+        let vs = nn::VarStore::new(Device::Cpu);
+        let conv = nn::conv2d(&vs.root() / "conv", 2, 6, 3, nn::ConvConfig { bias: false, ..Default::default() });
+        let norm = nn::batch_norm2d(&vs.root() / "norm", 6, nn::BatchNormConfig::default());
+        let head = nn::conv2d(&vs.root() / "head", 6, 3, 1, nn::ConvConfig::default());
+        let frozen = vs.variables()["norm.bias"].set_requires_grad(false);
+        let xs = Tensor::arange(2 * 2 * 5 * 5, (Kind::Float, Device::Cpu)).sin().view([2, 2, 5, 5]);
+        let forward = |xs: &[Tensor]| vec![xs[0].apply(&conv).apply_t(&norm, true).relu().apply(&head)];
+        let mut module = trace(&vs, std::slice::from_ref(&xs), forward).expect("it is traced");
+        let mut optimizer = Sgd::new(module.parameters(), SgdSettings::default().with_momentum(0.9));
+        let mut inputs = [xs];
+        optimizer.backward_step(&forward(&inputs)[0].square().mean(Kind::Float)).expect("a step");
+
+        let analysis = Analysis::new(module.graph()).expect("it is analysed");
+        let group = analysis.groups().iter().find(|group| group.pin().is_none()).expect("a group").id();
+        let (all, mut left) = (Kept::all(), Kept::all());
+        left.remove(&analysis, group, &[0, 3, 4]);
+        let (before, graph) = (state(&module, &optimizer), module.graph().clone());
+        assert!(before["conv.weight"].iter().all(Option::is_some) && before["norm.bias"][1].is_none());
+        let outputs = module.forward(&inputs, crate::exec::Mode::Eval).expect("it runs");
+
+        let mut failed = 0;
+        for fails_at in 0.. {
+            let mut calls = 0;
+            let mut replace = |variable: &Tensor, data: &Tensor, grad: Option<&Tensor>| {
+                calls += 1;
+                if calls > fails_at { Err(AtenError::new("injected")) } else { aten::replace(variable, data, grad) }
+            };
+            let applied = apply_with(&mut module, &analysis, &all, &left, &mut optimizer, &mut replace);
+            if applied.is_ok() {
+                break;
+            }
+            failed += 1;
+            let message = applied.expect_err("it failed").to_string();
+            assert!(message.ends_with("could not be cut: injected"), "{message}");
+            assert!(is_same(&before, &state(&module, &optimizer)), "failure at tensor {fails_at}");
+            assert_eq!(*module.graph(), graph);
+            assert!(module.forward(&inputs, crate::exec::Mode::Eval).expect("it runs")[0].equal(&outputs[0]));
+            assert!(!frozen.requires_grad() && vs.variables()["conv.weight"].requires_grad());
+        }
+        // The convolution, the four tensors of the norm, and the weights of the head.
+        assert_eq!(failed, 6);
+        assert_eq!(vs.variables()["conv.weight"].size(), [3, 2, 3, 3]);
+        assert_eq!(optimizer.momentum("head.weight").expect("it has moved").size(), [3, 3, 1, 1]);
+        inputs[0] = &inputs[0] * 2.0;
+        optimizer.backward_step(&forward(&inputs)[0].square().mean(Kind::Float)).expect("a step after the cut");
+    }
+}

@@ -45,6 +45,23 @@ fn slices_are_those_of_index_select() {
 }
 
 #[test]
+fn slices_of_every_place_in_every_layout_are_those_of_index_select() {
+    let lists: [Option<&[i64]>; 6] = [None, Some(&[0]), Some(&[1]), Some(&[2]), Some(&[1, 2]), Some(&[2, 0])];
+    for first in lists {
+        for second in lists {
+            check(&numbers(&[3, 4], Kind::Float), &[first, second]);
+            check(&numbers(&[4, 3], Kind::Float).tr(), &[first, second]);
+            for third in lists {
+                check(&numbers(&[3, 4, 5], Kind::Float), &[first, second, third]);
+                let image = numbers(&[3, 4, 5, 2], Kind::Float);
+                check(&image, &[first, second, third, None]);
+                check(&channels_last(&image), &[first, second, third, None]);
+            }
+        }
+    }
+}
+
+#[test]
 fn slices_keep_the_memory_format() {
     let tensor = numbers(&[4, 6, 3, 3], Kind::Float).permute([0, 3, 1, 2]).contiguous().permute([0, 2, 3, 1]);
     let slices = gather_slices(&tensor, &[Some(&[1, 3]), Some(&[0, 2, 5]), None, None]).expect("slices");
