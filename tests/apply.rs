@@ -215,8 +215,12 @@ fn a_constant_of_the_code_that_must_be_sliced_is_named_and_sliced_in_the_graph()
     let burnt_in = pruner.burnt_in();
     assert!(matches!(&burnt_in[..], [BurntIn::Constant { is, must_be, .. }] if is == &[8] && must_be == &[4]));
     let kept = &report.groups.iter().find(|group| group.cut() > 0).expect("it is pruned").kept;
-    let (constant, _) =
-        net.module.graph().stored().find(|(_, stored)| stored.meta.shape == [4] && stored.name.contains("const")).expect("it is there");
+    let (constant, _) = net
+        .module
+        .graph()
+        .stored()
+        .find(|(_, stored)| stored.meta.shape == [4] && stored.name.contains("const"))
+        .expect("it is there");
     assert!(same(net.module.tensor(constant).expect("it is stored"), &common::select(&own, 0, kept)));
     assert_eq!(own.size(), [8], "the user's own tensor is left alone");
     net.module.forward(&net.inputs, Mode::Eval).expect("it runs");

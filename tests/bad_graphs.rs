@@ -12,11 +12,37 @@ use pruner_bench::models::all;
 use pruner_bench::rng::Rng;
 
 const NUMBERS: &[&str] = &[
-    "0", "1", "-1", "2", "3", "-2", "4", "7", "8", "16", "1000003", "9223372036854775807", "-9223372036854775808",
+    "0",
+    "1",
+    "-1",
+    "2",
+    "3",
+    "-2",
+    "4",
+    "7",
+    "8",
+    "16",
+    "1000003",
+    "9223372036854775807",
+    "-9223372036854775808",
     "4294967296",
 ];
-const WORDS: &[&str] =
-    &["none", "true", "false", "1.5", "nan", "[]", "[1]", "[-1, 0]", "[v0]", "v0", "v1", "\"x\"", "dtype(i64)", "values[]"];
+const WORDS: &[&str] = &[
+    "none",
+    "true",
+    "false",
+    "1.5",
+    "nan",
+    "[]",
+    "[1]",
+    "[-1, 0]",
+    "[v0]",
+    "v0",
+    "v1",
+    "\"x\"",
+    "dtype(i64)",
+    "values[]",
+];
 
 /// The text with one to four of its numbers, arguments, operations or lines changed.
 fn spoiled(text: &str, rng: &mut Rng) -> String {
@@ -114,7 +140,10 @@ fn analyse(text: &str) -> End {
                 kept.remove(&analysis, group.id(), &[group.size() as u32 - 1]);
             }
             assert!(verify(&analysis.rewrite(&kept)).is_ok());
-            assert!(analysis.rewrite(&Kept::all()).to_string() == graph.to_string(), "a cut of nothing changed the graph");
+            assert!(
+                analysis.rewrite(&Kept::all()).to_string() == graph.to_string(),
+                "a cut of nothing changed the graph"
+            );
             End::Analysed
         }
     }
@@ -133,7 +162,8 @@ fn no_text_of_a_graph_makes_the_analysis_panic() {
             continue;
         }
         let text = Net::named(spec.name).module.graph().to_string();
-        let mut rng = Rng::named(std::env::var("SEED").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1), spec.name);
+        let mut rng =
+            Rng::named(std::env::var("SEED").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1), spec.name);
         for _ in 0..rounds {
             let spoiled = spoiled(&text, &mut rng);
             match catch_unwind(AssertUnwindSafe(|| analyse(&spoiled))) {

@@ -12,7 +12,8 @@ use tch::Tensor;
 fn check(name: &str, pruned: &[&str]) {
     let mut net = Net::named(name);
     let mut optimizer = AdamW::new(net.module.parameters(), AdamWSettings::default());
-    let shapes: Vec<_> = net.module.forward(&net.inputs, Mode::Eval).expect("it runs").iter().map(Tensor::size).collect();
+    let shapes: Vec<_> =
+        net.module.forward(&net.inputs, Mode::Eval).expect("it runs").iter().map(Tensor::size).collect();
     let mut pruner = GroupPruner::new(&net.module, settings(0.5).with_steps(2)).expect("it can be pruned");
     assert!(pruner.analysis().unknown_ops().is_empty(), "{name}: {:?}", pruner.analysis().unknown_ops());
     let params = pruner.counts().params;
@@ -37,10 +38,15 @@ fn check(name: &str, pruned: &[&str]) {
             assert!(relative(&outputs[0], &own[0]) < 1e-5, "{name}: the code computes something else than its graph");
         }
     }
-    assert!(pruner.counts().params < params * 3 / 4, "{name}: {} of {params} parameters are left", pruner.counts().params);
+    assert!(
+        pruner.counts().params < params * 3 / 4,
+        "{name}: {} of {params} parameters are left",
+        pruner.counts().params
+    );
     for expected in pruned {
         let group = pruner.groups().into_iter().find(|group| {
-            group.pin().is_none() && group.members().iter().any(|member| format!("{}:{}", member.name, member.dim) == *expected)
+            group.pin().is_none()
+                && group.members().iter().any(|member| format!("{}:{}", member.name, member.dim) == *expected)
         });
         let group = group.unwrap_or_else(|| panic!("{name}: {expected} is in no group that may be cut"));
         assert!(group.size() < group.initial_size(), "{name}: {expected} is not cut");

@@ -93,7 +93,8 @@ fn frozen_parameters_are_cut_and_stay_frozen() {
         cut += usize::from(variable.numel() < before.value(name).numel());
     }
     assert!(cut > 1);
-    let trained = net.vs.variables().into_iter().filter(|(name, _)| !frozen.contains(name) && !name.contains("running"));
+    let trained =
+        net.vs.variables().into_iter().filter(|(name, _)| !frozen.contains(name) && !name.contains("running"));
     for (name, variable) in trained {
         assert!(variable.requires_grad() && variable.grad().defined(), "{name}");
     }
@@ -214,7 +215,11 @@ fn the_moments_of_adamw_follow_and_layers_go_on_learning() {
 fn networks_of_double_and_of_half_precision_are_pruned_and_trained_in_theirs() {
     for (kind, dtype, tolerance) in [(Kind::Double, Dtype::F64, 1e-12), (Kind::BFloat16, Dtype::BF16, 0.05)] {
         let mut net = Net::named("resnet18");
-        if kind == Kind::Double { net.vs.double() } else { net.vs.bfloat16() }
+        if kind == Kind::Double {
+            net.vs.double()
+        } else {
+            net.vs.bfloat16()
+        }
         net.inputs = net.inputs.iter().map(|input| input.to_kind(kind)).collect();
         net.module = trace(&net.vs, &net.inputs, |inputs| (net.forward)(inputs, false)).expect("it is traced");
         assert!(net.module.graph().stored().all(|(_, stored)| stored.meta.dtype == dtype));

@@ -153,10 +153,12 @@ fn no_step_removes_more_than_is_asked_of_it() {
             let free = || report.groups.iter().filter(|group| !group.reason.as_ref().is_some_and(Reason::is_excluded));
             let gone = |initial: usize, after: usize| (initial - after) as f64;
             let asked = |initial: usize| initial as f64 * ratio * report.step as f64 / steps as f64 + 1e-6;
-            let (initial, after) =
-                free().fold((0, 0), |(i, a), group| (i + group.initial_size, a + group.size_after));
+            let (initial, after) = free().fold((0, 0), |(i, a), group| (i + group.initial_size, a + group.size_after));
             assert!(gone(initial, after) <= asked(initial), "{report}");
-            assert!(is_global || free().all(|group| gone(group.initial_size, group.size_after) <= asked(group.initial_size)));
+            assert!(
+                is_global
+                    || free().all(|group| gone(group.initial_size, group.size_after) <= asked(group.initial_size))
+            );
         }
     }
 }

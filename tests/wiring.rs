@@ -114,7 +114,8 @@ fn channels_that_are_rolled_or_taken_by_number_are_left_alone() {
     let taken = around(8, |xs| xs.index_select(1, &Tensor::from_slice(&[7_i64, 0, 3, 1, 6, 2, 5, 4])));
     for net in [rolled, taken] {
         let analysis = Analysis::new(net.module.graph()).expect("it is analysed");
-        let pins: Vec<_> = ["conv1.weight:0", "conv2.weight:0"].map(|name| group(&analysis, name).pin().is_some()).into();
+        let pins: Vec<_> =
+            ["conv1.weight:0", "conv2.weight:0"].map(|name| group(&analysis, name).pin().is_some()).into();
         assert_eq!(pins, [true, false]);
         check("roll or index_select", net, 0.7, 3);
     }
@@ -147,7 +148,8 @@ fn a_channel_shuffle_interleaves_what_is_cut() {
         xs.view([n, 3, 4, h, w]).transpose(1, 2).contiguous().view([n, 12, h, w])
     });
     let analysis = Analysis::new(net.module.graph()).expect("it is analysed");
-    let sizes: Vec<_> = analysis.groups().iter().filter(|group| group.name() == "conv1.weight:0").map(Group::size).collect();
+    let sizes: Vec<_> =
+        analysis.groups().iter().filter(|group| group.name() == "conv1.weight:0").map(Group::size).collect();
     assert_eq!(sizes.iter().product::<usize>(), 12, "groups and channels within one: {sizes:?}");
     check("channel shuffle", net, 0.5, 3);
 }
