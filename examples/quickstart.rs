@@ -1,4 +1,5 @@
 //! A network written in `tch`, pruned by half in four steps, and trained only after those that pruned it.
+#![allow(clippy::print_stdout, reason = "an example talks")]
 
 use pruner::criteria::Magnitude;
 use pruner::exec::Mode;

@@ -23,6 +23,8 @@ fn torch() {
         .debug(false)
         // The headers are not written for the warnings of the day.
         .warnings(false)
+        // libtorch's headers run loops in parallel only so; torch-sys links the library.
+        .flag_if_supported("-fopenmp")
         .include(&include)
         .include(include.join("torch/csrc/api/include"))
         // The library was built without debug assertions, which add fields to classes of its headers.

@@ -68,7 +68,7 @@ fn every_network_with_half_of_every_group_gone_computes_what_it_does_masked() {
 #[test]
 fn every_network_computes_what_it_does_masked_whatever_share_is_gone() {
     for spec in all() {
-        for (share, seed) in [(0.2, 1), (0.35, 2), (0.75, 3), (0.9, 4)] {
+        for (share, seed) in [(0.2, 1), (0.35, 2), (0.75, 3), (0.9, 4), (1.0, 5)] {
             check(&spec, spec.width, share, seed);
         }
     }

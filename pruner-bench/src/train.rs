@@ -4,9 +4,10 @@ use std::f64::consts::PI;
 use std::ops::AddAssign;
 use std::time::Instant;
 
+use pruner_core::exec::{ExecError, GraphModule, Mode};
+use pruner_core::optim::{OptimError, Optimizer};
 use serde::Serialize;
-use tch::nn::ModuleT;
-use tch::{Kind, Tensor, nn};
+use tch::{Device, Kind, Tensor};
 
 use crate::data::Split;
 
@@ -36,23 +37,19 @@ impl Schedule {
     }
 }
 
-/// What training asks of an optimiser.
-pub trait Optimize {
-    /// Sets the learning rate of all parameters.
-    fn set_learning_rate(&mut self, rate: f64);
-
-    /// Forgets the gradients, computes those of `loss`, and makes a step.
-    fn backward_step(&mut self, loss: &Tensor);
-}
-
-impl Optimize for nn::Optimizer {
-    fn set_learning_rate(&mut self, rate: f64) {
-        self.set_lr(rate);
-    }
-
-    fn backward_step(&mut self, loss: &Tensor) {
-        nn::Optimizer::backward_step(self, loss);
-    }
+/// Why training stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The network cannot be run on the images.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// The optimiser cannot step.
+    #[error(transparent)]
+    Optim(#[from] OptimError),
+    /// The network has not one result.
+    #[error("the network has {0} results; a classifier has one, its logits")]
+    Results(usize),
 }
 
 /// How a network is trained.
@@ -66,6 +63,8 @@ pub struct Training {
     pub schedule: Schedule,
     /// The order of the images.
     pub seed: u64,
+    /// The multiply-accumulates of one image forward, from which the cost is counted.
+    pub macs_per_image: u64,
 }
 
 /// What training cost and how it ended.
@@ -87,29 +86,44 @@ impl AddAssign for Cost {
     }
 }
 
-/// Trains a classifier by the cross-entropy of its logits. `macs` are the multiply-accumulates of one image forward, and
-/// `after_batch` is told the part that is over.
+/// Trains a classifier by the cross-entropy of its logits. `after_batch` is told the part that is over.
 pub fn train(
-    net: &impl ModuleT,
-    optimizer: &mut impl Optimize,
+    net: &GraphModule,
+    optimizer: &mut dyn Optimizer,
     data: &Split,
     training: &Training,
-    macs: u64,
     after_batch: &mut dyn FnMut(f64),
-) -> Cost {
+) -> Result<Cost, TrainError> {
     let start = Instant::now();
     let mut done = 0_usize;
     let batches = data.len().div_ceil(training.batch_size) * training.epochs;
     for epoch in 0..training.epochs {
         for (images, labels) in data.batches(training.seed.wrapping_add(epoch as u64), training.batch_size) {
-            optimizer.set_learning_rate(training.schedule.learning_rate(done as f64 / batches as f64));
-            optimizer.backward_step(&net.forward_t(&images, true).cross_entropy_for_logits(&labels));
+            optimizer.set_lr(training.schedule.learning_rate(done as f64 / batches as f64));
+            optimizer.backward_step(&logits(net, images, Mode::Train)?.cross_entropy_for_logits(&labels))?;
             done += 1;
             after_batch(done as f64 / batches as f64);
         }
     }
+    wait_for(data.labels.device());
     let images = data.len() * training.epochs;
-    Cost { seconds: start.elapsed().as_secs_f64(), macs: 3 * macs * images as u64, images }
+    Ok(Cost { seconds: start.elapsed().as_secs_f64(), macs: 3 * training.macs_per_image * images as u64, images })
+}
+
+/// The logits that a classifier gives to images.
+fn logits(net: &GraphModule, images: Tensor, mode: Mode) -> Result<Tensor, TrainError> {
+    let mut results = net.forward(&[images], mode)?;
+    match (results.pop(), results.len()) {
+        (Some(logits), 0) => Ok(logits),
+        (last, rest) => Err(TrainError::Results(rest + usize::from(last.is_some()))),
+    }
+}
+
+/// Waits until a device has done what it was told, so that the clock can be read.
+fn wait_for(device: Device) {
+    if let Device::Cuda(index) = device {
+        tch::Cuda::synchronize(index as i64);
+    }
 }
 
 /// How well a classifier does.
@@ -123,18 +137,18 @@ pub struct Evaluation {
     pub right: Tensor,
 }
 
-/// Judges a classifier by images that are not empty, its normalisations and dropouts as in use.
-pub fn evaluate(net: &impl ModuleT, data: &Split, batch_size: usize) -> Evaluation {
+/// Judges a classifier by images, of which there is one at least, its normalisations and dropouts as in use.
+pub fn evaluate(net: &GraphModule, data: &Split, batch_size: usize) -> Result<Evaluation, TrainError> {
     let _guard = tch::no_grad_guard();
     let (mut right, mut loss) = (Vec::new(), 0.0);
     for (images, labels) in data.in_order(batch_size) {
-        let logits = net.forward_t(&images, false);
+        let logits = logits(net, images, Mode::Eval)?;
         right.push(logits.argmax(-1, false).eq_tensor(&labels));
         loss += logits.cross_entropy_for_logits(&labels).double_value(&[]) * labels.size()[0] as f64;
     }
     let right = Tensor::cat(&right, 0);
     let accuracy = right.to_kind(Kind::Double).mean(None).double_value(&[]);
-    Evaluation { accuracy, loss: loss / data.len() as f64, right }
+    Ok(Evaluation { accuracy, loss: loss / data.len() as f64, right })
 }
 
 /// The standard error of the difference of two accuracies on the same images: only those that one is right about and the
@@ -150,8 +164,9 @@ pub fn standard_error(one: &Evaluation, other: &Evaluation) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use tch::Device;
-    use tch::nn::OptimizerConfig as _;
+    use pruner_core::optim::{Sgd, SgdSettings};
+    use pruner_core::trace::trace;
+    use tch::nn;
 
     use super::*;
     use crate::models::randomize;
@@ -164,23 +179,26 @@ mod tests {
         Split { images, labels }
     }
 
-    fn linear(vs: &nn::VarStore) -> impl ModuleT + use<> {
+    fn linear(results: usize) -> GraphModule {
+        let vs = nn::VarStore::new(Device::Cpu);
         let fc = nn::linear(vs.root(), 10, 10, nn::LinearConfig::default());
-        randomize(vs, 1);
-        nn::func_t(move |xs, _train| xs.view([-1, 10]).apply(&fc))
+        randomize(&vs, 1);
+        let example = Tensor::zeros([2, 1, 1, 10], (Kind::Float, Device::Cpu));
+        let forward = |xs: &[Tensor]| (0..results).map(|_| xs[0].view([-1, 10]).apply(&fc)).collect();
+        trace(&vs, &[example], forward).expect("a linear layer is traced")
     }
 
     #[test]
     fn training_learns_what_can_be_learnt_and_counts_its_cost() {
-        let (data, vs) = (largest_pixel(500), nn::VarStore::new(Device::Cpu));
-        let net = linear(&vs);
-        let before = evaluate(&net, &data, 64);
-        let mut optimizer =
-            nn::Sgd { momentum: 0.9, ..Default::default() }.build(&vs, 0.1).expect("settings are valid");
-        let training = Training { epochs: 10, batch_size: 32, schedule: Schedule::OneCycle(0.5), seed: 1 };
+        let (data, net) = (largest_pixel(500), linear(1));
+        let before = evaluate(&net, &data, 64).expect("the network runs");
+        let mut optimizer = Sgd::new(net.parameters(), SgdSettings::default().with_momentum(0.9));
+        let schedule = Schedule::OneCycle(0.5);
+        let training = Training { epochs: 10, batch_size: 32, schedule, seed: 1, macs_per_image: 100 };
         let mut told = Vec::new();
-        let cost = train(&net, &mut optimizer, &data, &training, 100, &mut |done| told.push(done));
-        let after = evaluate(&net, &data, 64);
+        let cost =
+            train(&net, &mut optimizer, &data, &training, &mut |done| told.push(done)).expect("the network trains");
+        let after = evaluate(&net, &data, 64).expect("the network runs");
         assert!(before.accuracy < 0.5 && after.accuracy > 0.8, "{} to {}", before.accuracy, after.accuracy);
         assert!(after.loss < before.loss);
         assert_eq!((cost.images, cost.macs), (5000, 3 * 100 * 5000));
@@ -189,11 +207,19 @@ mod tests {
 
     #[test]
     fn accuracy_counts_a_smaller_last_batch_by_its_size() {
-        let (data, vs) = (largest_pixel(101), nn::VarStore::new(Device::Cpu));
-        let net = linear(&vs);
-        let (one, many) = (evaluate(&net, &data, 101), evaluate(&net, &data, 10));
+        let (data, net) = (largest_pixel(101), linear(1));
+        let at = |batch_size| evaluate(&net, &data, batch_size).expect("the network runs");
+        let (one, many) = (at(101), at(10));
         assert!((one.accuracy - many.accuracy).abs() < 1e-12 && (one.loss - many.loss).abs() < 1e-6);
         assert!(one.right.equal(&many.right));
+    }
+
+    #[test]
+    fn a_network_that_is_no_classifier_of_these_images_is_an_error() {
+        let error = evaluate(&linear(2), &largest_pixel(3), 3).expect_err("there are two results");
+        assert_eq!(error.to_string(), "the network has 2 results; a classifier has one, its logits");
+        let wide = Split { images: Rng::new(1).tensor(&[2, 1, 1, 11], 0.0, 1.0), ..largest_pixel(2) };
+        assert!(matches!(evaluate(&linear(1), &wide, 2), Err(TrainError::Exec(_))));
     }
 
     #[test]

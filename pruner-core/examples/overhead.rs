@@ -11,7 +11,9 @@ use pruner_core::trace::trace;
 use tch::nn::{self, Module, ModuleT};
 use tch::{Device, Kind, Tensor};
 
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 40;
+
+type Kept<'a> = [Option<&'a [i64]>; 4];
 
 fn main() {
     for batch in [1, 64] {
@@ -43,10 +45,10 @@ fn network(batch: i64) {
                 run().sum(Kind::Float).backward();
             } else {
                 let _no_grad = tch::no_grad_guard();
-                black_box(run());
+                drop(black_box(run()));
             }
         };
-        let count = if batch == 1 { 200 } else { 10 };
+        let count = if batch == 1 { 20 } else { 1 };
         let (eager, graph) = race(count, || step(&|| forward(&x, train)), || step(&|| module.forward_t(&x, train)));
         let what = if train { "forward and backward" } else { "forward" };
         report(&format!("batch {batch}, {what}: eager, graph"), eager, graph);
@@ -61,28 +63,25 @@ fn operations() {
     let x = Tensor::ones([1], (Kind::Float, Device::Cpu));
     let module = trace(&vs, &[x.copy()], |xs| vec![forward(&xs[0])]).expect("the network is traced");
     let _no_grad = tch::no_grad_guard();
-    let (eager, graph) = race(100, || drop(forward(&x)), || drop(module.forward_t(&x, false)));
+    let (eager, graph) = race(20, || drop(forward(&x)), || drop(module.forward_t(&x, false)));
     report("101 additions of one number: eager, graph", eager, graph);
 }
 
 fn slices() {
     let pairs: Vec<i64> = (0..512).filter(|index| index % 4 < 2).collect();
     let half: Vec<i64> = (0..512).step_by(2).collect();
-    let cases: [(&str, Vec<i64>, [Option<&[i64]>; 4]); 5] = [
-        ("conv 512×512×3×3, half of both sides", vec![512, 512, 3, 3], [Some(&half), Some(&half), None, None]),
-        ("conv 512×512×3×3, half of the outputs", vec![512, 512, 3, 3], [Some(&half), None, None, None]),
-        ("linear 512×4096, every other output", vec![512, 4096, 1, 1], [Some(&half), None, None, None]),
-        ("linear 4096×512, every other input", vec![4096, 512, 1, 1], [None, Some(&half), None, None]),
-        ("linear 4096×512, pairs of inputs", vec![4096, 512, 1, 1], [None, Some(&pairs), None, None]),
+    let cases: [(&str, [i64; 4], Kept<'_>); 5] = [
+        ("conv 512×512×3×3, half of both sides", [512, 512, 3, 3], [Some(&half), Some(&half), None, None]),
+        ("conv 512×512×3×3, half of the outputs", [512, 512, 3, 3], [Some(&half), None, None, None]),
+        ("linear 512×4096, every other output", [512, 4096, 1, 1], [Some(&half), None, None, None]),
+        ("linear 4096×512, every other input", [4096, 512, 1, 1], [None, Some(&half), None, None]),
+        ("linear 4096×512, pairs of inputs", [4096, 512, 1, 1], [None, Some(&pairs), None, None]),
     ];
     for (name, shape, kept) in cases {
-        let tensor = Tensor::randn(&shape, (Kind::Float, Device::Cpu));
+        let tensor = Tensor::randn(shape, (Kind::Float, Device::Cpu));
         let kept_tensor = gather_slices(&tensor, &kept).expect("the slices are there");
-        let (copy, gather) = race(
-            20,
-            || drop(kept_tensor.copy()),
-            || drop(gather_slices(&tensor, &kept).expect("the slices are there")),
-        );
+        let (copy, gather) =
+            race(2, || drop(kept_tensor.copy()), || drop(gather_slices(&tensor, &kept).expect("the slices are there")));
         report(&format!("{name}: copy of what is kept, slices"), copy, gather);
         let select = || {
             let mut result = tensor.shallow_clone();
@@ -93,7 +92,7 @@ fn slices() {
             }
             drop(result);
         };
-        let (copy, select) = race(20, || drop(kept_tensor.copy()), select);
+        let (copy, select) = race(2, || drop(kept_tensor.copy()), select);
         report(&format!("{name}: copy of what is kept, index_select"), copy, select);
     }
 }

@@ -207,7 +207,7 @@ mod tests {
 
     /// The values, gradients and momenta, each with the number of the variable.
     fn state(module: &GraphModule, optimizer: &Sgd) -> State {
-        let copy = |tensor: &Tensor| Some(tensor.detach()).filter(Tensor::defined).map(|tensor| tensor.copy());
+        let copy = |tensor: &Tensor| tensor.defined().then(|| tensor.detach().copy());
         module
             .named_tensors()
             .into_iter()

@@ -2,8 +2,6 @@
 #![cfg(feature = "torch")]
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pruner_core::exec::{ExecError, GraphModule, Mode, Program};
 use pruner_core::graph::{Argument, Graph, Origin, TensorMeta};
@@ -116,7 +114,7 @@ fn the_tensors_of_a_module_are_the_variables_themselves() {
     let buffers: Vec<_> = module.buffers().into_iter().map(|(name, _)| name).collect();
     assert_eq!(buffers, ["bn.running_mean", "bn.running_var"]);
     assert_eq!(module.named_tensors().len(), 8);
-    tch::no_grad(|| net.fc.ws.shallow_clone().fill_(0.0));
+    let _ = tch::no_grad(|| net.fc.ws.shallow_clone().fill_(0.0));
     let output = module.forward_t(&example(0), false);
     assert!(output.equal(&net.fc.bs.as_ref().expect("a bias").expand([5, 3], false)));
 }
@@ -141,7 +139,7 @@ fn values_are_dropped_after_their_last_use() {
     let module = trace(&vs, &[Tensor::ones([4], FLOAT)], |xs| {
         let mut y = &xs[0] * &w;
         for _ in 0..40 {
-            y = y * &w;
+            y = &y * &w;
         }
         vec![y]
     })
@@ -303,7 +301,7 @@ fn an_input_that_the_code_cannot_follow_is_an_error_that_names_the_node() {
     let w = vs.root().ones("w", &[6]);
     let module = trace(&vs, &[waves(&[2, 2, 3], 0)], |xs| vec![xs[0].view([2, 6]) * &w]).expect("traced");
     let error = module.forward(&[waves(&[2, 5, 3], 0)], Mode::Eval).expect_err("the parameter has 6 elements");
-    assert!(error.to_string().starts_with("n"), "{error}");
+    assert!(error.to_string().starts_with('n'), "{error}");
 }
 
 #[test]

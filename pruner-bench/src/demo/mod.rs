@@ -1,2 +1,208 @@
-//! demo
+//! The demonstration: a network is trained, pruned in steps and fine-tuned, once only after the steps that pruned
+//! something and once after every step.
+
 pub mod net;
+mod options;
+pub mod prune;
+mod result;
+mod show;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+use std::{fs, io};
+
+use pruner_core::apply::ApplyError;
+use pruner_core::deps::Analysis;
+use pruner_core::equivalence::masked_equals_sliced;
+use pruner_core::exec::GraphModule;
+use pruner_core::optim::{Sgd, SgdSettings};
+use pruner_core::pruner::PruneError;
+use pruner_core::trace::{TraceError, trace};
+use tch::nn::ModuleT as _;
+use tch::{Device, TchError, Tensor, nn};
+
+pub use options::{DeviceError, Options, Scale, parse_device};
+pub use result::{DemoReport, Dense, Run, Savings};
+
+use crate::data::{DataError, FashionMnist};
+use crate::train::{Cost, Evaluation, Schedule, TrainError, Training, evaluate, train};
+use prune::{Policy, Pruned, prune};
+use show::Show;
+use watch::Bar;
+
+/// Images to a step of the optimiser.
+const TRAINING_BATCH: usize = 64;
+/// Images that are judged at once.
+const EVALUATION_BATCH: usize = 1000;
+/// The part of the last move of a weight that is kept in the next.
+const MOMENTUM: f64 = 0.9;
+/// The part of a weight that is added to its gradient.
+const WEIGHT_DECAY: f64 = 5e-4;
+
+/// Why the demonstration stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemoError {
+    /// The device is not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// No folder with the images was found.
+    #[error(
+        "the images are not in any of {}; name their folder with `--data DIR`",
+        looked_in.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NoData {
+        /// Where they were looked for.
+        looked_in: Vec<PathBuf>,
+    },
+    /// The images cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The images are not of the size that the network takes.
+    #[error("the images in {} are of {found:?} pixels where the network takes [28, 28]", dir.display())]
+    ImageSize {
+        /// The folder.
+        dir: PathBuf,
+        /// Height and width.
+        found: Vec<i64>,
+    },
+    /// The network cannot be traced.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// Pruning failed.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
+    /// The cut could not be compared with the masked network.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// libtorch failed.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+    /// A result cannot be written.
+    #[error("cannot write {}: {source}", file.display())]
+    Write {
+        /// The file or folder.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs the demonstration: tells of it in `text`, shows how far it is on a terminal, and writes `pruned.safetensors` and
+/// `report.json` to the folder that the options name.
+pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoError> {
+    let start = Instant::now();
+    let device = options.available_device()?;
+    let scale = options.scale();
+    let data = load(options, scale)?.to_device(device);
+    let out = &options.out;
+    fs::create_dir_all(out).map_err(|source| DemoError::Write { file: out.clone(), source })?;
+    let threads = options::use_threads();
+    tch::manual_seed(options.seed as i64);
+    let mut show = Show::new(text);
+
+    show.title(&data, device, threads, options.seed);
+    show.training(scale.epochs);
+    let dense = Network::new(device)?;
+    let trained = dense.train(&data, scale.epochs, options.seed)?;
+    show.trained(&trained);
+
+    let settings = prune::settings(options.steps, options.seed);
+    show.pruning(&settings);
+    let mut network = dense.copy()?;
+    let mut watch = Bar::new("pruning, needless training skipped").with_rows(&mut show);
+    let skipping = prune(&mut network.module, &data, settings.clone(), Policy::WhenPruned, &mut watch)?;
+    drop(watch);
+    show.legend(&skipping.steps, settings.limits.round_to);
+
+    show.again();
+    let mut watch = Bar::new("pruning, training after every step");
+    let always = prune(&mut dense.copy()?.module, &data, settings.clone(), Policy::Always, &mut watch)?;
+    drop(watch);
+
+    let difference = dense.compare(&skipping, &data)?;
+    let (weights, json) = (out.join("pruned.safetensors"), out.join("report.json"));
+    network.vs.save(&weights)?;
+    let report = DemoReport {
+        device: options::device_name(device),
+        threads,
+        train_images: data.train.len(),
+        test_images: data.test.len(),
+        settings,
+        dense: trained,
+        savings: Savings::new(&skipping, &always),
+        skipping: Run::new(Policy::WhenPruned, skipping),
+        always: Run::new(Policy::Always, always),
+        masked_equals_sliced: difference,
+        tensors: network.vs.variables().into_iter().map(|(name, tensor)| (name, tensor.size())).collect(),
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    result::write(&json, &report).map_err(|source| DemoError::Write { file: json.clone(), source })?;
+    show.savings(&report);
+    show.end(&report, &weights, &json);
+    Ok(report)
+}
+
+fn load(options: &Options, scale: Scale) -> Result<FashionMnist, DemoError> {
+    let dir = options.data_dir()?;
+    let data = FashionMnist::load(&dir)?;
+    for split in [&data.train, &data.test] {
+        let found = split.images.size()[2..].to_vec();
+        if found != [28, 28] {
+            return Err(DemoError::ImageSize { dir, found });
+        }
+    }
+    Ok(FashionMnist { train: data.train.first(scale.train_images), test: data.test.first(scale.test_images) })
+}
+
+/// The network: the variables as their owner holds them, and the graph that trains and is cut.
+struct Network {
+    vs: nn::VarStore,
+    module: GraphModule,
+}
+
+impl Network {
+    /// A new network, traced on one image so that its multiply-accumulates are those of one.
+    fn new(device: Device) -> Result<Self, DemoError> {
+        let vs = nn::VarStore::new(device);
+        let net = net::net(&vs.root());
+        let example = Tensor::zeros([1, 1, 28, 28], (tch::Kind::Float, device));
+        let module = trace(&vs, &[example], |inputs| vec![net.forward_t(&inputs[0], false)])?;
+        Ok(Self { vs, module })
+    }
+
+    /// Another network with the same weights.
+    fn copy(&self) -> Result<Self, DemoError> {
+        let mut copy = Self::new(self.vs.device())?;
+        copy.vs.copy(&self.vs)?;
+        Ok(copy)
+    }
+
+    fn train(&self, data: &FashionMnist, epochs: usize, seed: u64) -> Result<Dense, DemoError> {
+        let counts = self.analysis()?.counts(&pruner_core::deps::Kept::all());
+        let settings = SgdSettings::default().with_momentum(MOMENTUM).with_weight_decay(WEIGHT_DECAY).with_nesterov();
+        let mut optimizer = Sgd::new(self.module.parameters(), settings);
+        let schedule = Schedule::OneCycle(0.1);
+        let training = Training { epochs, batch_size: TRAINING_BATCH, schedule, seed, macs_per_image: counts.macs };
+        let bar = Bar::new("training");
+        let cost: Cost = train(&self.module, &mut optimizer, &data.train, &training, &mut |done| bar.set(done))?;
+        drop(bar);
+        let Evaluation { accuracy, .. } = evaluate(&self.module, &data.test, EVALUATION_BATCH)?;
+        Ok(Dense::new(epochs, accuracy, counts, cost))
+    }
+
+    /// How far what a run left of this network, sliced out at once, is from the network with zeros in what went.
+    fn compare(&self, run: &Pruned, data: &FashionMnist) -> Result<f64, DemoError> {
+        let images = data.test.images.narrow(0, 0, 1);
+        Ok(masked_equals_sliced(&self.module, &self.analysis()?, &run.kept, &[images])?.relative)
+    }
+
+    fn analysis(&self) -> Result<Analysis, PruneError> {
+        Ok(Analysis::new(self.module.graph())?)
+    }
+}

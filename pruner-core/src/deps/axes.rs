@@ -53,6 +53,17 @@ impl Axes {
         &self.axes[axis.index()]
     }
 
+    /// Says which node is being looked at.
+    pub(crate) fn look_at(&mut self, id: NodeId, name: &str) {
+        match &mut self.no_refinement {
+            Some(Pin::NoRefinement { node, op }) => {
+                *node = id;
+                name.clone_into(op);
+            }
+            other => *other = Some(Pin::NoRefinement { node: id, op: name.to_owned() }),
+        }
+    }
+
     /// The variables as they are when the analysis is done.
     pub(crate) fn into_axes(self) -> Vec<Axis> {
         self.axes
@@ -135,21 +146,26 @@ impl Axes {
     }
 
     /// Binds the free variable `axis` to `e`, in which it does not occur.
-    pub(super) fn bind(&mut self, axis: AxisId, e: Expr) {
+    pub(super) fn bind(&mut self, axis: AxisId, e: &Expr) {
         let Axis { pin, inexact, .. } = self.axes[axis.index()].clone();
         self.axes[axis.index()].bound = Some(e.clone());
         if let Some(pin) = pin {
-            self.pin(&e, &pin);
+            self.pin(e, &pin);
         }
         if let Some(node) = inexact {
-            self.mark_inexact(&e, node);
+            self.mark_inexact(e, node);
         }
     }
 
     /// Says that no variable of `e` may be cut; the first reason given stays.
     pub(crate) fn pin(&mut self, e: &Expr, pin: &Pin) {
+        self.pin_with(e, &|| pin.clone());
+    }
+
+    /// As [`pin`](Self::pin), with a reason that is made where it is needed.
+    pub(crate) fn pin_with(&mut self, e: &Expr, pin: &impl Fn() -> Pin) {
         self.each_free(e, &mut |axis| {
-            axis.pin.get_or_insert_with(|| pin.clone());
+            axis.pin.get_or_insert_with(pin);
         });
     }
 
@@ -191,14 +207,14 @@ impl Axes {
             match (&left, &right) {
                 (Expr::Axis(a), Expr::Axis(b)) => {
                     if a != b {
-                        self.bind(*a.max(b), Expr::Axis(*a.min(b)));
+                        self.bind(*a.max(b), &Expr::Axis(*a.min(b)));
                     }
                 }
                 (Expr::Axis(axis), e) | (e, Expr::Axis(axis)) => {
                     if e.contains(*axis) {
                         self.join_positions(&left, &right);
                     } else {
-                        self.bind(*axis, e.clone());
+                        self.bind(*axis, e);
                     }
                 }
                 (Expr::Sum(a), Expr::Sum(b)) => self.align_sums(a, b, &mut pending),
@@ -291,7 +307,7 @@ impl Axes {
         match &e {
             Expr::Axis(axis) => {
                 let (left, right) = (self.fresh(at), self.fresh(size - at));
-                self.bind(*axis, Expr::sum(vec![left.clone(), right.clone()]));
+                self.bind(*axis, &Expr::sum(vec![left.clone(), right.clone()]));
                 (left, right)
             }
             Expr::Sum(elements) => {
@@ -344,7 +360,7 @@ impl Axes {
         match &e {
             Expr::Axis(axis) => {
                 let (outside, inside) = (self.fresh(size / inner), self.fresh(inner));
-                self.bind(*axis, Expr::product(vec![outside.clone(), inside.clone()]));
+                self.bind(*axis, &Expr::product(vec![outside.clone(), inside.clone()]));
                 Ok((outside, inside))
             }
             Expr::Product(elements) => {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::deps::{Analysis, Group};
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
-use crate::ops::{NodeView, Term};
+use crate::ops::NodeView;
 
 /// A factor of a node and the places that it joins.
 type Link = (NodeId, String, Vec<(ValueId, usize)>);
@@ -86,7 +86,7 @@ impl Analysis {
                 let made = node.results.iter().copied().zip(&axes.rule.results);
                 let mut places = Vec::new();
                 for (value, terms) in read.chain(made) {
-                    for (dim, _) in terms.iter().enumerate().filter(|(_, term)| mentions(term, index)) {
+                    for (dim, _) in terms.iter().enumerate().filter(|(_, term)| term.mentions(index)) {
                         places.push((value, dim));
                     }
                 }
@@ -94,12 +94,5 @@ impl Analysis {
             }
         }
         links
-    }
-}
-
-fn mentions(term: &Term, factor: usize) -> bool {
-    match term {
-        Term::Factor(index) | Term::Index(index, _) => *index == factor,
-        Term::Product(terms) | Term::Sum(terms) => terms.iter().any(|term| mentions(term, factor)),
     }
 }

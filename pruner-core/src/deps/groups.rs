@@ -1,6 +1,6 @@
 //! Groups from axis variables: the places where each variable occurs in stored tensors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::deps::Analysis;
@@ -64,28 +64,32 @@ impl Group for AxisGroup {
     }
 }
 
-/// Where a stored tensor is read first: the node and which of its operands it is.
-type Reader = (NodeId, usize);
+/// Where a stored tensor is read first: the node, which of its operands it is, and the argument that this is.
+type Reader<'a> = (NodeId, usize, &'a str);
+
+/// The dimensions of stored tensors in which a variable occurs.
+type Places = Vec<(ValueId, usize)>;
 
 /// The groups of an analysis whose expressions are final.
-pub(super) fn collect(analysis: &mut Analysis) -> Vec<AxisGroup> {
+pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
     let readers = readers(analysis);
-    let mut order: Vec<_> = readers.iter().map(|(&value, &reader)| (reader, value)).collect();
+    let reader = |value: ValueId| readers[value.index()].expect("only what is read has places");
+    let mut order: Vec<_> = (0..).map(ValueId::new).zip(&readers).filter_map(|(id, at)| Some(((*at)?, id))).collect();
     order.sort_unstable();
     let mut found: Vec<AxisId> = Vec::new();
-    let mut places: BTreeMap<AxisId, Vec<(ValueId, usize)>> = BTreeMap::new();
+    let mut places: Vec<Places> = vec![Places::new(); analysis.axes.len()];
     let mut repeated = BTreeMap::new();
-    for &((node, _), value) in &order {
+    let mut axes = Vec::new();
+    for &((node, ..), value) in &order {
         for (dim, e) in analysis.dims(value).iter().enumerate() {
-            let mut axes = Vec::new();
             e.each_axis(&mut |axis| axes.push(axis));
             axes.sort_unstable();
             axes.dedup();
-            for axis in axes {
-                let places = places.entry(axis).or_insert_with(|| {
+            for axis in axes.drain(..) {
+                let places = &mut places[axis.index()];
+                if places.is_empty() {
                     found.push(axis);
-                    Vec::new()
-                });
+                }
                 places.push((value, dim));
                 if is_repeated(e, axis) {
                     repeated.entry(axis).or_insert(node);
@@ -93,39 +97,36 @@ pub(super) fn collect(analysis: &mut Analysis) -> Vec<AxisGroup> {
             }
         }
     }
-    for (axis, node) in repeated {
-        let op = analysis.graph().node(node).op.clone();
-        analysis.axes[axis.index()].pin.get_or_insert(Pin::NoRefinement { node, op });
-    }
-    let trained = |places: &[(ValueId, usize)]| {
-        places.iter().any(|&(value, _)| analysis.graph().value(value).origin == Origin::Parameter)
-    };
+    let graph = analysis.graph();
+    let trained = |places: &Places| places.iter().any(|&(value, _)| graph.value(value).origin == Origin::Parameter);
     // A kernel's or a vocabulary's axis is pinned where it is read and goes nowhere: it is no channel of anything.
-    let internal = |axis: AxisId, places: &[(ValueId, usize)]| match (&analysis.axes[axis.index()].pin, places) {
-        (Some(Pin::Operation { node, .. }), [(value, _)]) => readers[value].0 == *node,
+    let internal = |pin: Option<&Pin>, places: &Places| match (pin, places.as_slice()) {
+        (Some(Pin::Operation { node, .. }), [(value, _)]) => reader(*value).0 == *node,
         _ => false,
     };
-    found.retain(|axis| trained(&places[axis]) && !internal(*axis, &places[axis]));
-    found
-        .iter()
-        .enumerate()
-        .map(|(index, &axis)| {
-            let members: Vec<_> =
-                places[&axis].iter().map(|&(value, dim)| member(analysis, readers[&value], value, dim, axis)).collect();
-            let info = &analysis.axes[axis.index()];
-            AxisGroup {
-                id: GroupId::new(index),
-                name: name(&members),
-                axis,
-                initial_size: info.size,
-                coordinates: (0..info.size as u32).collect(),
-                members,
-                // One coordinate is never cut, so that what a refinement did to it is no reason.
-                pin: info.pin.clone().filter(|pin| info.size > 1 || !matches!(pin, Pin::NoRefinement { .. })),
-                inexact: info.inexact,
-            }
-        })
-        .collect()
+    found.retain(|axis| {
+        let places = &places[axis.index()];
+        trained(places) && !internal(analysis.axes[axis.index()].pin.as_ref(), places)
+    });
+    let group = |(index, &axis): (usize, &AxisId)| {
+        let places = &places[axis.index()];
+        let members: Vec<_> =
+            places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, axis)).collect();
+        let info = &analysis.axes[axis.index()];
+        let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
+        AxisGroup {
+            id: GroupId::new(index),
+            name: name(&members),
+            axis,
+            initial_size: info.size,
+            coordinates: (0..info.size as u32).collect(),
+            members,
+            // One coordinate is never cut, so that what a refinement did to it is no reason.
+            pin: info.pin.clone().or(repeated).filter(|pin| info.size > 1 || !matches!(pin, Pin::NoRefinement { .. })),
+            inexact: info.inexact,
+        }
+    };
+    found.iter().enumerate().map(group).collect()
 }
 
 impl Analysis {
@@ -165,22 +166,23 @@ fn restrict(layout: &Layout, positions: &[u32], left: &[u32]) -> Layout {
     }
 }
 
-fn readers(analysis: &Analysis) -> BTreeMap<ValueId, Reader> {
-    let mut readers = BTreeMap::new();
+/// For each value, its first reader if it is stored.
+fn readers(analysis: &Analysis) -> Vec<Option<Reader<'_>>> {
     let graph = analysis.graph();
+    let mut readers = vec![None; graph.values().len()];
     for (id, _) in graph.nodes() {
         for (index, slot) in NodeView::new(graph, id).slots().iter().enumerate() {
             if let Some(value) = slot.value.filter(|&value| graph.value(value).origin.is_stored()) {
-                readers.entry(value).or_insert((id, index));
+                readers[value.index()].get_or_insert((id, index, slot.argument));
             }
         }
     }
     readers
 }
 
-fn member(analysis: &Analysis, (node, slot): Reader, value: ValueId, dim: usize, axis: AxisId) -> Member {
+fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, axis: AxisId) -> Member {
     let graph = analysis.graph();
-    let argument = NodeView::new(graph, node).slots()[slot].argument.to_owned();
+    let (node, slot, argument) = reader;
     let stored = graph.value(value);
     Member {
         value,
@@ -188,7 +190,7 @@ fn member(analysis: &Analysis, (node, slot): Reader, value: ValueId, dim: usize,
         trained: stored.origin == Origin::Parameter,
         dim,
         side: side(analysis, node, slot, dim),
-        reader: (node, graph.node(node).op.clone(), argument),
+        reader: (node, graph.node(node).op.clone(), argument.to_owned()),
         layout: layout(analysis, &analysis.dims(value)[dim], axis),
     }
 }
@@ -197,26 +199,19 @@ fn member(analysis: &Analysis, (node, slot): Reader, value: ValueId, dim: usize,
 fn side(analysis: &Analysis, node: NodeId, slot: usize, dim: usize) -> Side {
     let Some(rule) = analysis.node_axes(node).map(|axes| &axes.rule) else { return Side::PerCoordinate };
     let Some(Some(terms)) = rule.operands.get(slot) else { return Side::PerCoordinate };
-    let mut results = BTreeSet::new();
-    rule.results.iter().flatten().for_each(|term| factors(term, &mut results));
+    let given = |factor: usize| rule.results.iter().flatten().any(|term| term.mentions(factor));
     let summed = |term: &Term| {
-        let mut own = BTreeSet::new();
-        factors(term, &mut own);
-        !own.is_empty() && own.is_disjoint(&results)
+        let (mut any, mut kept) = (false, false);
+        term.each_factor(&mut |factor| {
+            any = true;
+            kept |= given(factor);
+        });
+        any && !kept
     };
     match terms.get(dim) {
         Some(term) if summed(term) => Side::Input,
         Some(_) if terms.iter().any(summed) => Side::Output,
         _ => Side::PerCoordinate,
-    }
-}
-
-fn factors(term: &Term, found: &mut BTreeSet<usize>) {
-    match term {
-        Term::Factor(index) | Term::Index(index, _) => {
-            found.insert(*index);
-        }
-        Term::Product(terms) | Term::Sum(terms) => terms.iter().for_each(|term| factors(term, found)),
     }
 }
 

@@ -12,12 +12,14 @@ mod expr;
 pub mod group;
 mod groups;
 pub mod kept;
+mod memo;
 mod positions;
 mod rewrite;
 #[cfg(test)]
 mod soundness;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use axes::SizeMismatch;
 use axes::{Axes, Axis};
@@ -32,7 +34,7 @@ pub use rewrite::BurntIn;
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, Origin};
 use crate::ids::{AxisId, NodeId, ValueId};
-use crate::ops::{self, Mark, NodeView, Rule, RuleError, Term};
+use crate::ops::{Mark, NodeView, Rule, RuleError, Term};
 
 /// Why a graph cannot be analysed.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +77,7 @@ pub enum AnalysisError {
 /// The axes of a node: its rule, and the expression that each factor of it stands for.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeAxes {
-    pub(crate) rule: Rule,
+    pub(crate) rule: Arc<Rule>,
     pub(crate) factors: Vec<Expr>,
 }
 
@@ -155,6 +157,7 @@ fn depends_on_parameter(graph: &Graph) -> bool {
 /// The analysis under way.
 struct Walk<'a> {
     graph: &'a Graph,
+    rules: memo::Rules,
     axes: Axes,
     dims: Vec<Vec<Expr>>,
     nodes: Vec<Option<NodeAxes>>,
@@ -179,27 +182,25 @@ impl<'a> Walk<'a> {
                 }
             })
             .collect();
-        Self { graph, axes, dims, nodes: Vec::with_capacity(graph.nodes().len()), unknown_ops: BTreeMap::new() }
+        let nodes = Vec::with_capacity(graph.nodes().len());
+        Self { graph, rules: memo::Rules::default(), axes, dims, nodes, unknown_ops: BTreeMap::new() }
     }
 
     fn node(&mut self, id: NodeId) -> Result<(), AnalysisError> {
         let node = self.graph.node(id);
-        let axes = match ops::rule(self.graph, id)? {
-            Some(rule) => {
-                self.axes.no_refinement = Some(Pin::NoRefinement { node: id, op: node.op.clone() });
-                Some(self.apply(id, rule)?)
-            }
-            None => {
-                self.unknown(id);
-                None
-            }
+        let axes = if let Some(rule) = self.rules.rule(self.graph, id)? {
+            self.axes.look_at(id, &node.op);
+            Some(self.apply(id, rule)?)
+        } else {
+            self.unknown(id);
+            None
         };
         self.nodes.push(axes);
         Ok(())
     }
 
     /// Makes equal what the rule of a node says is equal.
-    fn apply(&mut self, id: NodeId, rule: Rule) -> Result<NodeAxes, AnalysisError> {
+    fn apply(&mut self, id: NodeId, rule: Arc<Rule>) -> Result<NodeAxes, AnalysisError> {
         let graph = self.graph;
         let node = graph.node(id);
         let size = |source| AnalysisError::Size { node: graph.describe(id), source };
@@ -233,17 +234,17 @@ impl<'a> Walk<'a> {
                 Mark::Free => {}
                 Mark::Inexact => self.axes.mark_inexact(e, id),
                 Mark::Pinned => {
-                    let pin = Pin::Operation { node: id, op: node.op.clone(), factor: factor.name.clone() };
-                    self.axes.pin(e, &pin);
+                    let factor = &factor.name;
+                    self.axes.pin_with(e, &|| Pin::Operation { node: id, op: node.op.clone(), factor: factor.clone() });
                 }
             }
         }
         for (index, (&value, terms)) in node.results.iter().zip(&rule.results).enumerate() {
             let dims: Vec<_> = terms.iter().map(|term| self.expr(term, &factors)).collect();
             let shape = graph.shape(value);
-            let expected: Vec<_> = dims.iter().map(|dim| self.axes.size(dim)).collect();
-            if !expected.iter().map(|&size| size as i64).eq(shape.iter().copied()) {
-                let shape = shape.to_vec();
+            let expected = || dims.iter().map(|dim| self.axes.size(dim));
+            if !expected().map(|size| size as i64).eq(shape.iter().copied()) {
+                let (shape, expected) = (shape.to_vec(), expected().collect());
                 return Err(AnalysisError::Shape { node: graph.describe(id), index, shape, expected });
             }
             self.dims[value.index()] = dims;
@@ -303,7 +304,7 @@ impl<'a> Walk<'a> {
             groups: Vec::new(),
             unknown_ops: self.unknown_ops,
         };
-        analysis.groups = groups::collect(&mut analysis);
+        analysis.groups = groups::collect(&analysis);
         analysis
     }
 }

@@ -149,7 +149,7 @@ impl Axes {
                 .map(|&at| (variables[usize::from(pinned[at])], class[at]))
                 .collect();
             let e = self.express(&positions);
-            self.bind(axis, e);
+            self.bind(axis, &e);
         }
     }
 }

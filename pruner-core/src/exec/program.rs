@@ -92,14 +92,7 @@ impl Program {
         values.resize_with(self.values, || None);
         let mut results = Vec::new();
         for step in &self.steps {
-            let operands = step
-                .operands
-                .iter()
-                .map(|source| source.tensor(stored, inputs, &values))
-                .collect::<Result<Vec<_>, _>>()?;
-            step.call
-                .run(&operands, train, &mut results)
-                .map_err(|source| ExecError::Run { node: step.node.clone(), source })?;
+            step.run(stored, inputs, &values, train, &mut results)?;
             if results.len() != step.results.len() {
                 return Err(ExecError::ResultCount {
                     node: step.node.clone(),
@@ -117,7 +110,8 @@ impl Program {
                 values[value.index()] = None;
             }
         }
-        self.outputs.iter().map(|source| source.tensor(stored, inputs, &values).map(Tensor::shallow_clone)).collect()
+        let output = |source: &Source| source.tensor(stored, inputs, &values).ok_or_else(|| source.not_stored());
+        self.outputs.iter().map(|source| output(source).map(Tensor::shallow_clone)).collect()
     }
 
     fn find_last_uses(&mut self) {
@@ -141,23 +135,55 @@ impl Program {
     }
 }
 
+impl Step {
+    fn run(
+        &self,
+        stored: &[Option<Tensor>],
+        inputs: &[Tensor],
+        values: &[Option<Tensor>],
+        train: Option<bool>,
+        results: &mut Vec<Tensor>,
+    ) -> Result<(), ExecError> {
+        // Most operations read few tensors, for which nothing is allocated.
+        const FEW: usize = 8;
+        let tensor = |source: &Source| source.tensor(stored, inputs, values).ok_or_else(|| source.not_stored());
+        let ran = match self.operands.as_slice() {
+            [first, rest @ ..] if rest.len() < FEW => {
+                let mut operands = [tensor(first)?; FEW];
+                for (operand, source) in operands[1..].iter_mut().zip(rest) {
+                    *operand = tensor(source)?;
+                }
+                self.call.run(&operands[..=rest.len()], train, results)
+            }
+            many => self.call.run(&many.iter().map(tensor).collect::<Result<Vec<_>, _>>()?, train, results),
+        };
+        ran.map_err(|source| ExecError::Run { node: self.node.clone(), source })
+    }
+}
+
 impl Source {
+    #[inline]
     fn tensor<'a>(
         self,
         stored: &'a [Option<Tensor>],
         inputs: &'a [Tensor],
         values: &'a [Option<Tensor>],
-    ) -> Result<&'a Tensor, ExecError> {
+    ) -> Option<&'a Tensor> {
         match self {
-            Self::Input(index) => Ok(&inputs[index]),
-            Self::Stored(value) => stored
-                .get(value.index())
-                .and_then(Option::as_ref)
-                .ok_or_else(|| ExecError::NotStored { value, name: value.to_string() }),
-            Self::Made(value) => {
-                Ok(values[value.index()].as_ref().expect("made before it is read and dropped only after its last use"))
-            }
+            Self::Input(index) => inputs.get(index),
+            Self::Stored(value) => stored.get(value.index())?.as_ref(),
+            Self::Made(value) => values.get(value.index())?.as_ref(),
         }
+    }
+
+    /// Inputs are counted and values made before they are read, so what is absent was to be stored.
+    #[cold]
+    fn not_stored(self) -> ExecError {
+        let value = match self {
+            Self::Input(index) => ValueId::new(index),
+            Self::Stored(value) | Self::Made(value) => value,
+        };
+        ExecError::NotStored { value, name: value.to_string() }
     }
 }
 

@@ -150,6 +150,22 @@ impl Term {
     /// The dimension of size 1 that is no axis.
     pub const UNIT: Self = Self::Product(Vec::new());
 
+    /// Calls `visit` with every factor that it speaks of, as often as it does.
+    pub fn each_factor(&self, visit: &mut impl FnMut(usize)) {
+        match self {
+            Self::Factor(index) | Self::Index(index, _) => visit(*index),
+            Self::Product(terms) | Self::Sum(terms) => terms.iter().for_each(|term| term.each_factor(visit)),
+        }
+    }
+
+    /// Whether it speaks of a factor.
+    pub fn mentions(&self, factor: usize) -> bool {
+        match self {
+            Self::Factor(index) | Self::Index(index, _) => *index == factor,
+            Self::Product(terms) | Self::Sum(terms) => terms.iter().any(|term| term.mentions(factor)),
+        }
+    }
+
     /// Its size, given that of every factor. A factor that is indexed is taken as uncut.
     pub fn size(&self, factor: &impl Fn(usize) -> i64) -> i64 {
         match self {

@@ -26,7 +26,7 @@ impl Pattern {
         for (factor, (name, mark)) in expansion.factors.iter().enumerate() {
             let size = expansion.sizes[factor];
             // What only absent tensors have can be of any size.
-            let size = size.or_else(|| (!dims.iter().flatten().any(|term| speaks_of(term, factor))).then_some(1));
+            let size = size.or_else(|| (!dims.iter().flatten().any(|term| term.mentions(factor))).then_some(1));
             let size = size.ok_or_else(|| RuleError::Unsolved { node: node.describe(), factor: name.clone() })?;
             rule.factor(name.as_str(), size, *mark);
         }
@@ -275,13 +275,6 @@ impl Tensor<'_, '_> {
 impl Expr {
     fn is_name(&self, place: usize) -> bool {
         matches!(self, Self::Name(name, _) if *name == place)
-    }
-}
-
-fn speaks_of(term: &Term, factor: usize) -> bool {
-    match term {
-        Term::Factor(other) | Term::Index(other, _) => *other == factor,
-        Term::Product(terms) | Term::Sum(terms) => terms.iter().any(|term| speaks_of(term, factor)),
     }
 }
 
