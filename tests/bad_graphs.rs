@@ -162,14 +162,8 @@ fn no_spoiled_text_of_a_graph_makes_the_analysis_panic() {
             continue;
         }
         let text = Net::named(spec.name).module.graph().to_string();
-<<<<<<< HEAD
         let mut rng = Rng::named(1, spec.name);
         for _ in 0..ROUNDS {
-=======
-        let mut rng =
-            Rng::named(std::env::var("SEED").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1), spec.name);
-        for _ in 0..rounds {
->>>>>>> main
             let spoiled = spoiled(&text, &mut rng);
             match catch_unwind(|| analyse(&spoiled)) {
                 Ok(end) => ends[end as usize] += 1,
