@@ -72,7 +72,7 @@ pub enum Side {
     Output,
     /// Its coordinates are summed over here: the input side of a layer.
     Input,
-    /// One number or slice per coordinate, applied to it: biases, norms, scales, embeddings.
+    /// One number or slice per coordinate, applied to it: biases, norms, scales, places.
     PerCoordinate,
 }
 

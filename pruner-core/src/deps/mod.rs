@@ -7,6 +7,7 @@
 
 mod axes;
 mod count;
+mod divide;
 mod explain;
 mod expr;
 pub mod group;

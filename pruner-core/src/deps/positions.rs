@@ -53,9 +53,7 @@ impl Axes {
                 vec![(unit, 0)]
             }
             Expr::Product(elements) => {
-                let held = (0..elements.len())
-                    .max_by_key(|&i| (!self.is_pinned(&elements[i]), self.size(&elements[i]), elements.len() - i))
-                    .expect("a product has elements");
+                let held = self.held(&elements);
                 for (i, element) in elements.iter().enumerate() {
                     if i != held {
                         self.pin_no_refinement(element);
@@ -68,6 +66,13 @@ impl Axes {
                 block.repeat(outer)
             }
         }
+    }
+
+    /// The element of a product that is held on to when its positions are joined one by one: the largest that may be cut.
+    pub(super) fn held(&mut self, elements: &[Expr]) -> usize {
+        (0..elements.len())
+            .max_by_key(|&i| (!self.is_pinned(&elements[i]), self.size(&elements[i]), elements.len() - i))
+            .expect("a product has elements")
     }
 
     /// The expression of the given positions: runs on one variable, one after the other.

@@ -67,9 +67,12 @@ impl Analysis {
                 found.push(BurntIn::Operation { node, must_be: is.op.clone() });
                 continue;
             }
-            for ((argument, was), (_, is)) in was.arguments.iter().zip(&is.arguments).filter(|(was, is)| was != is) {
-                let (argument, was, is) = (argument.clone(), was.clone(), is.clone());
-                found.push(BurntIn::Argument { node: node.clone(), argument, is: was, must_be: is });
+            for (argument, is) in &is.arguments {
+                let was = was.argument(argument).unwrap_or(&Argument::None);
+                if was != is {
+                    let (argument, was, is) = (argument.clone(), was.clone(), is.clone());
+                    found.push(BurntIn::Argument { node: node.clone(), argument, is: was, must_be: is });
+                }
             }
         }
         found
@@ -132,8 +135,10 @@ fn argument_mut<'a>(node: &'a mut Node, name: &str) -> Option<&'a mut Argument> 
     node.arguments.iter_mut().find(|(key, _)| key == name).map(|(_, argument)| argument)
 }
 
+/// Gives an argument a value; one that was left out, and so had its default, is added.
 fn set(node: &mut Node, name: &str, value: Argument) {
-    if let Some(argument) = argument_mut(node, name) {
-        *argument = value;
+    match argument_mut(node, name) {
+        Some(argument) => *argument = value,
+        None => node.arguments.push((name.to_owned(), value)),
     }
 }

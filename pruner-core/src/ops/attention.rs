@@ -45,8 +45,12 @@ pub(super) fn scaled_dot_product(node: &NodeView) -> Result<Rule, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::{Op, op};
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] =
+        &[heads_are_batches_and_the_scale_is_kept, a_mask_is_broadcast, queries_share_heads_in_groups];
 
     fn attention(query: &[i64], key: &[i64]) -> Op {
         op("aten::scaled_dot_product_attention").t("query", query).t("key", key).t("value", key)

@@ -37,7 +37,7 @@ pub(super) fn stack(node: &NodeView) -> Result<Rule, RuleError> {
 
 /// `split`, `chunk`, `tensor_split` and their like: equal parts may become unequal.
 pub(super) fn split(node: &NodeView) -> Result<Rule, RuleError> {
-    if node.optional_shape("tensor_indices_or_sections").is_some() {
+    if node.optional_shape("tensor_indices_or_sections").is_some() || overlaps(node)? {
         return super::pin_all(node);
     }
     parted(node, |rule, node, dim, parts| {
@@ -77,6 +77,15 @@ pub(super) fn unbind(node: &NodeView) -> Result<Rule, RuleError> {
         rule.result(terms.clone());
     }
     rule.finish()
+}
+
+/// Whether the parts are not one after the other: the indices of `tensor_split` may be in any order.
+fn overlaps(node: &NodeView) -> Result<bool, RuleError> {
+    let shape = node.shape("self")?;
+    let dim = node.dim_or("dim", 0, shape.len())?;
+    let parts = node.results().map(|part| part.get(dim).copied().unwrap_or(0));
+    let disordered = node.ints("indices").is_ok_and(|indices| !indices.is_sorted());
+    Ok(disordered && parts.fold(0, i64::saturating_add) != shape.get(dim).copied().unwrap_or(0))
 }
 
 fn joined(node: &NodeView, result: &[i64], dim: usize) -> Result<Rule, RuleError> {
@@ -128,10 +137,14 @@ fn parted(node: &NodeView, rewrite: impl Fn(&mut Builder, &NodeView, usize, &[Te
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::graph::Argument;
     use crate::ops::Rewrite;
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] =
+        &[concatenation_is_a_sum, stacking_makes_a_pinned_dimension, splits_become_splits_with_sizes, unbinding_pins];
 
     #[test]
     fn concatenation_is_a_sum() {
@@ -180,6 +193,9 @@ mod tests {
             .arg("split_sizes", [3, 3])
             .is("d0 (p0+p1) -> d0 p0, d0 p1 {split_sizes=[p0, p1]}");
         op("aten::chunk").t("self", [6]).arg("chunks", 1).gives([6]).is("p0 -> p0");
+        let at = |indices: [i64; 2]| op("aten::tensor_split.indices").t("self", [6]).arg("indices", indices);
+        at([2, 5]).gives([2]).gives([3]).gives([1]).is("(p0+p1+p2) -> p0, p1, p2");
+        at([5, 2]).gives([5]).gives([0]).gives([4]).is("!a0_0 -> !r0_0, !r1_0, !r2_0");
     }
 
     #[test]

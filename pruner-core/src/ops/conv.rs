@@ -52,8 +52,15 @@ fn batched(node: &NodeView) -> Result<bool, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        convolutions_join_channels_and_pin_space,
+        groups_are_a_factor_of_their_own,
+        transposed_convolutions_have_the_input_first,
+    ];
 
     #[test]
     fn convolutions_join_channels_and_pin_space() {

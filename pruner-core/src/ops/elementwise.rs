@@ -83,8 +83,82 @@ pub(super) fn meshgrid(node: &NodeView) -> Result<Rule, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        functions_of_one_tensor_keep_every_axis,
+        functions_of_two_tensors_broadcast_both,
+        the_parts_of_complex_numbers_are_pinned,
+        operands_are_broadcast_at_the_right,
+        in_place_forms_have_the_rule_of_the_others,
+        every_operand_of_three_takes_part,
+        prelu_has_a_weight_per_channel_or_one,
+        glu_joins_the_halves,
+        conversions_keep_axes_and_do_not_join_what_lends_its_type,
+        several_tensors_are_broadcast_together,
+    ];
+
+    #[rustfmt::skip]
+    const OF_ONE: &[&str] = &[
+        "_conj", "abs", "absolute", "acos", "acosh", "alias", "alias_copy", "alpha_dropout", "angle", "arccos",
+        "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin", "asinh", "atan", "atanh", "bitwise_not",
+        "cauchy", "ceil", "celu", "clone", "conj", "conj_physical", "contiguous", "cos", "cosh", "deg2rad",
+        "detach", "detach_copy", "digamma", "elu", "erf", "erfc", "erfinv", "exp", "exp2", "expm1",
+        "exponential", "feature_alpha_dropout", "feature_dropout", "fix", "floor", "frac", "gelu", "geometric",
+        "hardshrink", "hardsigmoid", "hardswish", "i0", "imag", "isfinite", "isinf", "isnan", "isneginf",
+        "isposinf", "isreal", "leaky_relu", "lgamma", "lift", "lift_fresh", "lift_fresh_copy", "log", "log10",
+        "log1p", "log2", "log_normal", "log_sigmoid", "logical_not", "logit", "mish", "mvlgamma", "nan_to_num",
+        "neg", "negative", "polygamma", "positive", "rad2deg", "real", "reciprocal", "relu6", "requires_grad",
+        "resolve_conj", "resolve_neg", "round", "rrelu", "rsqrt", "selu", "sgn", "sigmoid", "sign", "signbit",
+        "silu", "sin", "sinc", "sinh", "softplus", "softshrink", "special_entr", "special_erf", "special_erfc",
+        "special_exp2", "special_expit", "special_expm1", "special_log1p", "special_logit", "special_ndtr",
+        "special_ndtri", "special_sinc", "sqrt", "square", "tan", "tanh", "threshold", "to_dense", "trunc",
+        "uniform",
+    ];
+
+    #[rustfmt::skip]
+    const OF_TWO: &[&str] = &[
+        "__and__", "__iand__", "__ilshift__", "__ior__", "__irshift__", "__ixor__", "__lshift__", "__or__",
+        "__rshift__", "__xor__", "arctan2", "atan2", "bitwise_and", "bitwise_left_shift", "bitwise_or",
+        "bitwise_right_shift", "bitwise_xor", "copysign", "div", "divide", "eq", "floor_divide", "fmax", "fmin",
+        "fmod", "gcd", "ge", "greater", "greater_equal", "gt", "hypot", "isclose", "lcm", "ldexp", "le", "less",
+        "less_equal", "logaddexp", "logaddexp2", "logical_and", "logical_or", "logical_xor", "lt", "maximum",
+        "minimum", "mul", "multiply", "ne", "nextafter", "not_equal", "remainder", "rsub", "special_xlog1py",
+        "special_xlogy", "sub", "subtract", "true_divide", "xlogy",
+    ];
+
+    #[test]
+    fn functions_of_one_tensor_keep_every_axis() {
+        for name in OF_ONE {
+            op(&format!("aten::{name}")).t("self", [2, 3]).gives([2, 3]).is("d0 d1 -> d0 d1");
+        }
+    }
+
+    #[test]
+    fn functions_of_two_tensors_broadcast_both() {
+        for name in OF_TWO {
+            let two = |left: &[i64], right: &[i64]| op(&format!("aten::{name}")).t("self", left).t("other", right);
+            two(&[2, 3], &[2, 3]).gives([2, 3]).is("d0 d1, d0 d1 -> d0 d1");
+            two(&[2, 1], &[3]).gives([2, 3]).is("d0 1, d1 -> d0 d1");
+        }
+        let named =
+            |name, first, second| op(name).t(first, [2, 3]).t(second, [3]).gives([2, 3]).is("d0 d1, d1 -> d0 d1");
+        named("aten::clamp_max.Tensor", "self", "max");
+        named("aten::clamp_min.Tensor", "self", "min");
+        named("aten::complex", "real", "imag");
+        named("aten::polar", "abs", "angle");
+        named("aten::float_power.Tensor_Tensor", "self", "exponent");
+        named("aten::heaviside", "self", "values");
+        named("aten::rrelu_with_noise", "self", "noise");
+    }
+
+    #[test]
+    fn the_parts_of_complex_numbers_are_pinned() {
+        op("aten::view_as_complex").t("self", [3, 2]).gives([3]).is("d0 !two -> d0");
+        op("aten::view_as_real").t("self", [3]).gives([3, 2]).is("d0 -> d0 !two");
+    }
 
     #[test]
     fn operands_are_broadcast_at_the_right() {
@@ -148,6 +222,13 @@ mod tests {
             .t("tensor2", [2, 1])
             .gives([2, 3])
             .is("d0 d1, d1, d0 1 -> d0 d1");
+        op("aten::addcdiv")
+            .t("self", [2, 3])
+            .t("tensor1", [3])
+            .t("tensor2", [2, 1])
+            .gives([2, 3])
+            .is("d0 d1, d1, d0 1 -> d0 d1");
+        op("aten::clip.Tensor").t("self", [2, 3]).t("min", [2, 1]).none("max").gives([2, 3]).is("d0 d1, d0 1 -> d0 d1");
         op("aten::lerp.Scalar").t("self", [3]).t("end", [3]).arg("weight", 0.5).gives([3]).is("d0, d0 -> d0");
         op("aten::clamp").t("self", [3]).none("min").arg("max", 6.0).gives([3]).is("d0 -> d0");
         op("aten::clamp.Tensor").t("self", [2, 3]).none("min").t("max", [3]).gives([2, 3]).is("d0 d1, _, d1 -> d0 d1");
@@ -158,6 +239,11 @@ mod tests {
         let prelu = |shape: &[i64], weight: &[i64]| op("aten::prelu").t("self", shape).t("weight", weight).gives(shape);
         prelu(&[2, 3, 4], &[3]).is("n c d0, c -> n c d0");
         prelu(&[2, 3, 4], &[1]).is("n c d0, 1 -> n c d0");
+        op("aten::_prelu_kernel")
+            .t("self", [2, 3, 4])
+            .t("weight", [1, 3, 1])
+            .gives([2, 3, 4])
+            .is("d0 d1 d2, 1 d1 1 -> d0 d1 d2");
         prelu(&[3], &[1]).is("d0, 1 -> d0");
         prelu(&[2, 3], &[]).is("d0 d1, -> d0 d1");
     }

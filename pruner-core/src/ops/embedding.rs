@@ -36,8 +36,11 @@ pub(super) fn bag(node: &NodeView) -> Result<Rule, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[an_embedding_pins_the_vocabulary];
 
     #[test]
     fn an_embedding_pins_the_vocabulary() {
@@ -68,6 +71,17 @@ mod tests {
             .gives([2])
             .gives([2, 8])
             .is("!v d, !indices0, !offsets0 -> !b d, !r1_0, !r2_0, b d");
+        for name in ["aten::_embedding_bag", "aten::_embedding_bag_forward_only"] {
+            op(name)
+                .t("weight", [100, 8])
+                .t("indices", [6])
+                .t("offsets", [2])
+                .gives([2, 8])
+                .gives([6])
+                .gives([2])
+                .gives([2])
+                .is("!v d, !indices0, !offsets0 -> !b d, !r1_0, !r2_0, !r3_0");
+        }
         op("aten::one_hot").t("self", [2, 5]).arg("num_classes", 7).gives([2, 5, 7]).is("d0 d1 -> d0 d1 !v");
     }
 }

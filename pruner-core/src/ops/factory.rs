@@ -23,8 +23,12 @@ pub(super) fn normal(node: &NodeView) -> Result<Rule, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] =
+        &[sizes_of_factories_follow_their_axes, tensors_like_another_have_its_axes, what_tells_positions_is_pinned];
 
     #[test]
     fn sizes_of_factories_follow_their_axes() {
@@ -65,7 +69,18 @@ mod tests {
 
     #[test]
     fn what_tells_positions_is_pinned() {
-        for name in ["arange", "arange.start", "arange.start_step", "linspace", "logspace", "randperm"] {
+        for name in [
+            "arange",
+            "arange.start",
+            "arange.start_step",
+            "linspace",
+            "logspace",
+            "randperm",
+            "bartlett_window",
+            "blackman_window",
+            "hamming_window",
+            "hann_window",
+        ] {
             op(&format!("aten::{name}")).gives([5]).is("-> !r0_0");
         }
         for name in ["eye", "eye.m", "tril_indices", "triu_indices"] {

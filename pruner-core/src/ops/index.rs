@@ -267,8 +267,12 @@ fn index_axes(node: &NodeView, rule: &mut Builder, chosen: &[(usize, &[i64])]) -
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] =
+        &[advanced_indexing_pins_what_it_indexes, writing_by_index_joins_the_values, reading_along_a_dimension_pins_it];
 
     #[test]
     fn advanced_indexing_pins_what_it_indexes() {
@@ -285,6 +289,11 @@ mod tests {
             .absent_then("indices", &[1], &[&[5]])
             .gives([5, 2])
             .is("!d0 d1 !d2, k0, _, k0 -> k0 d1");
+        op("aten::_unsafe_index.Tensor")
+            .t("self", [9, 4])
+            .ts("indices", &[&[6]])
+            .gives([6, 4])
+            .is("!d0 d1, k0 -> k0 d1");
         index(&[3, 4]).masks("indices", &[&[3, 4]]).gives([5]).is("!d0 !d1, d0 d1 -> !k");
         index(&[3, 4]).masks("indices", &[&[3]]).gives([2, 4]).is("!d0 d1, d0 -> !k d1");
     }
@@ -300,6 +309,13 @@ mod tests {
             .arg("accumulate", true)
             .is("!d0 d1, k0, k0 d1 -> d0 d1");
         put(&[9, 4]).masks("indices", &[&[9, 4]]).t("values", []).is("!d0 !d1, d0 d1, -> d0 d1");
+        op("aten::_unsafe_index_put")
+            .t("self", [9, 4])
+            .ts("indices", &[&[6]])
+            .t("values", [6, 1])
+            .arg("accumulate", false)
+            .gives([9, 4])
+            .is("!d0 d1, !k0, k0 1 -> d0 d1");
         op("aten::index_add")
             .t("self", [9, 4])
             .arg("dim", 0)
@@ -373,6 +389,14 @@ mod tests {
             .arg("dim", 1)
             .gives([2, 6])
             .is("d0 !p, 1 d1 -> d0 d1");
+        op("aten::masked_scatter")
+            .t("self", [2, 9])
+            .t("mask", [2, 9])
+            .t("source", [5])
+            .gives([2, 9])
+            .is("!a0_0 !a0_1, !a1_0 !a1_1, !a2_0 -> !r0_0 !r0_1");
+        op("aten::take").t("self", [2, 9]).t("index", [5]).gives([5]).is("!a0_0 !a0_1, !a1_0 -> !r0_0");
+        op("aten::nonzero").t("self", [2, 9]).gives([5, 2]).is("!a0_0 !a0_1 -> !r0_0 !r0_1");
         op("aten::masked_select")
             .t("self", [2, 9])
             .t("mask", [2, 9])

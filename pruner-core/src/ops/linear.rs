@@ -16,8 +16,11 @@ pub(super) fn linear(node: &NodeView) -> Result<Rule, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[linear_layers_contract_the_last_dimension];
 
     #[test]
     fn linear_layers_contract_the_last_dimension() {

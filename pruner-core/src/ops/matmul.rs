@@ -163,8 +163,17 @@ fn macs(rule: &Rule) -> Option<Term> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::{Op, op};
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        matmul_follows_the_ranks,
+        products_of_fixed_rank_contract_the_inner_dimension,
+        what_is_added_to_a_product_is_broadcast,
+        einsum_is_read_as_it_is_written,
+        tensordot_contracts_pairs_of_dimensions,
+    ];
 
     fn of(name: &str, left: &[i64], right: &[i64]) -> Op {
         let second = if matches!(name, "aten::mm" | "aten::bmm") { "mat2" } else { "other" };
@@ -193,6 +202,8 @@ mod tests {
         op("aten::outer").t("self", [3]).t("vec2", [4]).gives([3, 4]).is("a, b -> a b {macs=(a b)}");
         op("aten::ger").t("self", [3]).t("vec2", [4]).gives([3, 4]).is("a, b -> a b");
         of("aten::inner", &[2, 3], &[5, 4, 3]).gives([2, 5, 4]).is("a0 k, b0 b1 k -> a0 b0 b1");
+        of("aten::linalg_matmul", &[2, 3], &[3, 4]).gives([2, 4]).is("m k, k n -> m n {macs=(m k n)}");
+        op("aten::cdist").t("x1", [2, 3, 8]).t("x2", [2, 4, 8]).gives([2, 3, 4]).is("d0 p ~m, d0 r m -> d0 p r");
         of("aten::inner", &[], &[5]).gives([5]).is(", d0 -> d0");
     }
 

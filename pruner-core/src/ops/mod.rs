@@ -88,12 +88,16 @@ pub use inventory;
 /// that of the operation without the underscore.
 pub fn rule(graph: &Graph, node: NodeId) -> Result<Option<Rule>, RuleError> {
     let table = TABLE.as_ref().map_err(Clone::clone)?;
-    let op = graph.node(node).op.as_str();
-    let row = table.get(op).or_else(|| table.get(op.strip_suffix('_')?));
-    let Some(row) = row else { return Ok(None) };
+    let Some((_, row)) = find(table, &graph.node(node).op) else { return Ok(None) };
     let node = NodeView::new(graph, node);
     node.check()?;
     row.rule(&node).map(Some)
+}
+
+/// The row of an operation, and the name that it stands under.
+fn find<'t>(table: &'t Table, op: &str) -> Option<(&'static str, &'t Row)> {
+    let (name, row) = table.get_key_value(op).or_else(|| table.get_key_value(op.strip_suffix('_')?))?;
+    Some((*name, row))
 }
 
 /// The operations that have a row, in order.
@@ -162,6 +166,31 @@ mod tests {
                 assert_eq!(pattern.to_string(), *text, "{op}");
             }
         }
+    }
+
+    #[test]
+    fn every_row_is_checked_by_a_test() {
+        let families = [
+            super::attention::tests::CHECKS,
+            super::concat::tests::CHECKS,
+            super::conv::tests::CHECKS,
+            super::elementwise::tests::CHECKS,
+            super::embedding::tests::CHECKS,
+            super::factory::tests::CHECKS,
+            super::index::tests::CHECKS,
+            super::linear::tests::CHECKS,
+            super::matmul::tests::CHECKS,
+            super::norm::tests::CHECKS,
+            super::reduce::tests::CHECKS,
+            super::rnn::tests::CHECKS,
+            super::shape::tests::CHECKS,
+            super::slice::tests::CHECKS,
+            super::spatial::tests::CHECKS,
+            super::view::tests::CHECKS,
+        ];
+        let checked = testing::checked(|| families.iter().copied().flatten().for_each(|check| check()));
+        let missing: Vec<_> = table::OPS.iter().map(|(op, _)| *op).filter(|op| !checked.contains(op)).collect();
+        assert!(missing.is_empty(), "no test of a family in `CHECKS` says what these do: {missing:?}");
     }
 
     #[test]

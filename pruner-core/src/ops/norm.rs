@@ -101,8 +101,16 @@ pub(super) fn weight(node: &NodeView) -> Result<Rule, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        batch_norm_is_exact_in_the_channels,
+        layer_norm_is_inexact_in_what_it_normalises,
+        group_norm_has_a_factor_for_groups_and_one_inside,
+        weight_norm_is_inexact_in_all_but_one_dimension,
+    ];
 
     #[test]
     fn batch_norm_is_exact_in_the_channels() {

@@ -112,8 +112,17 @@ fn present<'g>(node: &NodeView<'g>, argument: &str) -> Result<Vec<(usize, &'g [i
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::{Op, op};
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        one_layer_shares_its_hidden_axis,
+        directions_stand_one_after_the_other,
+        a_projection_is_an_axis_of_its_own,
+        packed_sequences_pin_their_rows,
+        cells_are_rows,
+    ];
 
     fn layer(name: &str, gates: i64) -> Op {
         let op = op(name).t("input", [7, 2, 3]);
@@ -226,14 +235,16 @@ mod tests {
             .none("b_hh")
             .gives([2, 5])
             .is("d0 i, d0 h, (!gates h) i, (gates h) h -> d0 h");
-        op("aten::rnn_tanh_cell")
-            .t("input", [2, 3])
-            .t("hx", [2, 5])
-            .t("w_ih", [5, 3])
-            .t("w_hh", [5, 5])
-            .t("b_ih", [5])
-            .t("b_hh", [5])
-            .gives([2, 5])
-            .is("d0 i, d0 h, h i, h h, h, h -> d0 h");
+        for name in ["aten::rnn_tanh_cell", "aten::rnn_relu_cell"] {
+            op(name)
+                .t("input", [2, 3])
+                .t("hx", [2, 5])
+                .t("w_ih", [5, 3])
+                .t("w_hh", [5, 5])
+                .t("b_ih", [5])
+                .t("b_hh", [5])
+                .gives([2, 5])
+                .is("d0 i, d0 h, h i, h h, h, h -> d0 h");
+        }
     }
 }

@@ -196,8 +196,16 @@ fn last(terms: &[Term], count: usize) -> Vec<Term> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        dimensions_change_places,
+        squeezing_keeps_what_a_cut_makes_one,
+        expanding_makes_axes_of_dimensions_of_size_one,
+        repeats_are_factors,
+    ];
 
     #[test]
     fn dimensions_change_places() {
@@ -208,6 +216,7 @@ mod tests {
         three("aten::swapdims").arg("dim0", 0).arg("dim1", 2).gives([4, 3, 2]).is("d0 d1 d2 -> d2 d1 d0");
         three("aten::swapaxes").arg("axis0", 0).arg("axis1", 2).gives([4, 3, 2]).is("d0 d1 d2 -> d2 d1 d0");
         three("aten::mT").gives([2, 4, 3]).is("d0 d1 d2 -> d0 d2 d1");
+        three("aten::mH").gives([2, 4, 3]).is("d0 d1 d2 -> d0 d2 d1");
         three("aten::adjoint").gives([2, 4, 3]).is("d0 d1 d2 -> d0 d2 d1");
         three("aten::numpy_T").gives([4, 3, 2]).is("d0 d1 d2 -> d2 d1 d0");
         three("aten::movedim.int").arg("source", 0).arg("destination", -1).gives([3, 4, 2]).is("d0 d1 d2 -> d1 d2 d0");

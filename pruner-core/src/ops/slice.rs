@@ -237,8 +237,16 @@ fn reversed(node: &NodeView, dims: &[usize]) -> Result<Rule, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::{Op, op};
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        a_slice_takes_one_part_of_a_sum,
+        a_strided_slice_takes_a_remainder,
+        what_is_chosen_by_index_is_pinned,
+        rolling_pins_and_flipping_reverses,
+    ];
 
     fn slice(shape: &[i64], start: i64, end: i64, step: i64) -> Op {
         let slice = op("aten::slice.Tensor").t("self", shape).arg("dim", 1);
@@ -296,6 +304,10 @@ mod tests {
         for name in ["aten::tril", "aten::triu"] {
             op(name).t("self", [2, 3, 3]).arg("diagonal", 0).gives([2, 3, 3]).is("d0 !m !n -> d0 m n");
         }
+        op("aten::as_strided").t("self", [6]).gives([2, 3]).is("!a0_0 -> !r0_0 !r0_1");
+        op("aten::diag").t("self", [3]).gives([3, 3]).is("!a0_0 -> !r0_0 !r0_1");
+        op("aten::diag_embed").t("self", [2, 3]).gives([2, 3, 3]).is("!a0_0 !a0_1 -> !r0_0 !r0_1 !r0_2");
+        op("aten::trace").t("self", [3, 3]).gives([]).is("!a0_0 !a0_1 ->");
         op("aten::rot90").t("self", [2, 3]).gives([3, 2]).is("!a0_0 !a0_1 -> !r0_0 !r0_1");
     }
 

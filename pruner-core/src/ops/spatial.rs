@@ -90,8 +90,17 @@ fn window(node: &NodeView) -> Result<i64, RuleError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        pooling_pins_space,
+        resizing_pins_space,
+        padding_by_a_constant_adds_axes_that_may_go,
+        padding_by_copies_pins,
+        channels_and_space_change_places,
+    ];
 
     #[test]
     fn pooling_pins_space() {
@@ -130,6 +139,11 @@ mod tests {
             .t("indices", [2, 3, 4, 4])
             .gives([2, 3, 8, 8])
             .is("d0 d1 !h !w, d0 d1 h w -> d0 d1 !s !t");
+        op("aten::max_unpool3d")
+            .t("self", [3, 4, 4, 4])
+            .t("indices", [3, 4, 4, 4])
+            .gives([3, 8, 8, 8])
+            .is("d0 !g !h !w, d0 g h w -> d0 !r !s !t");
     }
 
     #[test]
@@ -158,11 +172,13 @@ mod tests {
                 .gives([2, 3, 8, 8, 8])
                 .is("n c !g !h !w -> n c !r !s !t");
         }
-        op("aten::grid_sampler")
-            .t("input", [2, 3, 4, 4])
-            .t("grid", [2, 8, 9, 2])
-            .gives([2, 3, 8, 9])
-            .is("n c !h !w, n !s !t !k -> n c s t");
+        for name in ["aten::grid_sampler", "aten::grid_sampler_2d"] {
+            op(name)
+                .t("input", [2, 3, 4, 4])
+                .t("grid", [2, 8, 9, 2])
+                .gives([2, 3, 8, 9])
+                .is("n c !h !w, n !s !t !k -> n c s t");
+        }
     }
 
     #[test]

@@ -1,8 +1,23 @@
 //! Graphs of one node, for the tests of rules.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use super::{NodeView, Rule, RuleError};
 use crate::graph::{Argument, Dtype, Graph, TensorMeta};
 use crate::ids::{NodeId, ValueId};
+
+thread_local! {
+    /// The rows whose rule a check of this thread has seen.
+    static CHECKED: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// The rows whose rules `checks` says.
+pub(super) fn checked(checks: impl FnOnce()) -> BTreeSet<&'static str> {
+    CHECKED.take();
+    checks();
+    CHECKED.take()
+}
 
 /// A node being described.
 pub(super) struct Op {
@@ -66,7 +81,9 @@ impl Op {
     /// Its rule is this one; without braces, up to what stands in them.
     #[track_caller]
     pub(super) fn is(self, expected: &str) {
+        let row = super::TABLE.as_ref().ok().and_then(|table| super::find(table, &self.name()));
         let rule = self.rule().to_string();
+        CHECKED.with_borrow_mut(|checked| checked.extend(row.map(|(name, _)| name)));
         let found = if expected.contains('{') { &rule } else { rule.split(" {").next().unwrap_or_default() };
         assert_eq!(found, expected);
     }
@@ -88,6 +105,11 @@ impl Op {
     pub(super) fn under(self, pattern: &str) -> Result<Rule, RuleError> {
         let (graph, node) = self.graph();
         pattern.parse::<super::Pattern>()?.instantiate(&NodeView::new(&graph, node), &[])
+    }
+
+    /// The operation without its overload.
+    fn name(&self) -> String {
+        self.name.split_once('.').map_or(self.name.as_str(), |(op, _)| op).to_owned()
     }
 
     pub(super) fn graph(mut self) -> (Graph, NodeId) {

@@ -190,8 +190,26 @@ fn gcd(a: i64, b: i64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use crate::ops::testing::op;
+
+    /// What the test that every row is checked runs once more.
+    pub(in crate::ops) const CHECKS: &[fn()] = &[
+        dimensions_of_size_one_in_what_is_merged_or_split_are_left_out,
+        swap_of_a_multiple_keeps_the_common_divisor,
+        three_dimensions_become_two_across_their_bounds,
+        the_same_shape_is_the_same_axes,
+        merge,
+        split,
+        three_way_split,
+        split_and_merge,
+        groups_of_dimensions_are_divided_by_themselves,
+        swap_without_a_common_divisor_is_pinned,
+        swap_with_a_common_divisor_is_pinned_between,
+        dimensions_of_size_one_are_no_axes,
+        dimensions_of_size_zero_are_pinned,
+        every_form_of_a_reshape_names_its_sizes,
+    ];
 
     #[track_caller]
     fn view(from: &[i64], to: &[i64], rule: &str) {
@@ -256,8 +274,28 @@ mod tests {
     }
 
     #[test]
+    fn dimensions_of_size_one_in_what_is_merged_or_split_are_left_out() {
+        view(&[2, 1, 4], &[8], "b 1 a -> (b a)");
+        view(&[8, 1], &[2, 1, 4], "(b a) 1 -> b 1 a");
+        view(&[1, 1], &[1], "1 1 -> 1");
+    }
+
+    #[test]
+    fn swap_of_a_multiple_keeps_the_common_divisor() {
+        view(&[4, 8], &[8, 4], "c (b a) -> (c b) a");
+        view(&[8, 4], &[4, 8], "(c b) a -> c (b a)");
+    }
+
+    #[test]
+    fn three_dimensions_become_two_across_their_bounds() {
+        view(&[2, 6, 5], &[4, 15], "d (c b) a -> (d c) (b a)");
+    }
+
+    #[test]
     fn dimensions_of_size_zero_are_pinned() {
         view(&[0, 3], &[0], "!from0 !from1 -> !to0");
+        view(&[3, 0, 2], &[2, 0], "!from0 !from1 !from2 -> !to0 !to1");
+        view(&[2, 0], &[2, 0, 5], "!from0 !from1 -> !to0 !to1 !to2");
     }
 
     #[test]
