@@ -1,5 +1,6 @@
 //! A graph made ready to run: operators found, arguments prepared, last uses known.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use tch::{Device, Tensor};
@@ -44,7 +45,8 @@ impl Program {
         let mut operators = HashMap::new();
         let mut made = vec![false; graph.values().len()];
         let mut steps = Vec::with_capacity(graph.nodes().len());
-        for (id, node) in graph.nodes() {
+        let nodes: Vec<Cow<'_, Node>> = graph.nodes().map(|(_, node)| without_layout(node)).collect();
+        for ((id, _), node) in graph.nodes().zip(&nodes) {
             let describe = || graph.describe(id);
             let operands = node
                 .inputs()
@@ -200,6 +202,20 @@ fn source(graph: &Graph, value: ValueId, made: &[bool], place: impl FnOnce() -> 
         Origin::Node { .. } if made[value.index()] => Ok(Source::Made(value)),
         Origin::Node { .. } => Err(ExecError::NotMade { place: place(), value }),
     }
+}
+
+/// The node as it is run: a `view` as a `reshape`, which is a view wherever there can be one. A smaller tensor may be
+/// laid out otherwise than the traced one, since libtorch chooses kernels by size.
+fn without_layout(node: &Node) -> Cow<'_, Node> {
+    if node.op != "aten::view" || !node.overload.is_empty() {
+        return Cow::Borrowed(node);
+    }
+    let mut node = node.clone();
+    node.op = "aten::reshape".to_owned();
+    for (name, _) in node.arguments.iter_mut().filter(|(name, _)| name == "size") {
+        *name = "shape".to_owned();
+    }
+    Cow::Owned(node)
 }
 
 /// The arguments with every device replaced; a factory that names none would use the default one.
