@@ -284,7 +284,7 @@ fn a_criterion_that_needs_gradients_says_that_there_are_none() {
     );
     before.assert_unchanged(&net.vs, "a step that failed");
     let outputs = net.module.forward(&net.inputs, Mode::Train).expect("it runs");
-    net.loss(&outputs).backward();
+    Net::loss(&outputs).backward();
     assert!(pruner.step(&mut net.module, &mut ()).expect("a step").pruned());
 }
 

@@ -84,7 +84,7 @@ fn frozen_parameters_are_cut_and_stay_frozen() {
     let mut optimizer = Sgd::new(net.module.parameters(), SgdSettings::default().with_momentum(0.9));
     let pruner = step(&mut net, &mut optimizer, settings(0.5));
     let outputs = net.module.forward(&net.inputs, Mode::Train).expect("it runs");
-    optimizer.backward_step(&net.loss(&outputs)).expect("a step");
+    optimizer.backward_step(&Net::loss(&outputs)).expect("a step");
     let mut cut = 0;
     for name in &frozen {
         let variable = net.variable(name);
@@ -122,7 +122,7 @@ fn channels_last_is_kept_by_weights_gradients_and_momentum() {
     let inputs = [channels_last(&net.inputs[0])];
     let mut optimizer = Sgd::new(net.module.parameters(), SgdSettings::default().with_momentum(0.9));
     let outputs = net.module.forward(&inputs, Mode::Train).expect("it runs");
-    optimizer.backward_step(&net.loss(&outputs)).expect("a step");
+    optimizer.backward_step(&Net::loss(&outputs)).expect("a step");
     step(&mut net, &mut optimizer, settings(0.5));
     let mut checked = 0;
     for (name, variable) in net.module.parameters().iter().filter(|(_, variable)| variable.dim() == 4) {
@@ -140,7 +140,7 @@ fn channels_last_is_kept_by_weights_gradients_and_momentum() {
 #[test]
 fn gradients_follow_the_cut() {
     let mut net = Net::named("resnet18");
-    net.loss(&(net.forward)(&net.inputs, true)).backward();
+    Net::loss(&(net.forward)(&net.inputs, true)).backward();
     let before = Snapshot::of(&net.vs);
     let pruner = step(&mut net, &mut (), settings(0.5));
     for (name, variable) in net.module.parameters() {
@@ -154,7 +154,7 @@ fn gradients_follow_the_cut() {
 fn follows<O: Optimizer>(mut optimizer: O, mut net: Net, state: impl Fn(&O, &str) -> Vec<Tensor>) {
     for _ in 0..3 {
         let outputs = net.module.forward(&net.inputs, Mode::Train).expect("it runs");
-        optimizer.backward_step(&net.loss(&outputs)).expect("a step");
+        optimizer.backward_step(&Net::loss(&outputs)).expect("a step");
     }
     let names: Vec<_> = net.module.parameters().into_iter().map(|(name, _)| name).collect();
     let before: Vec<Vec<_>> =
@@ -172,7 +172,7 @@ fn follows<O: Optimizer>(mut optimizer: O, mut net: Net, state: impl Fn(&O, &str
     }
     assert!(cut > 0);
     let cut = Snapshot::of(&net.vs);
-    let loss = |net: &Net| net.loss(&net.module.forward(&net.inputs, Mode::Train).expect("it runs"));
+    let loss = |net: &Net| Net::loss(&net.module.forward(&net.inputs, Mode::Train).expect("it runs"));
     let first = loss(&net).double_value(&[]);
     for _ in 0..20 {
         optimizer.backward_step(&loss(&net)).expect("a step");
@@ -216,9 +216,9 @@ fn networks_of_double_and_of_half_precision_are_pruned_and_trained_in_theirs() {
     for (kind, dtype, tolerance) in [(Kind::Double, Dtype::F64, 1e-12), (Kind::BFloat16, Dtype::BF16, 0.05)] {
         let mut net = Net::named("resnet18");
         if kind == Kind::Double {
-            net.vs.double()
+            net.vs.double();
         } else {
-            net.vs.bfloat16()
+            net.vs.bfloat16();
         }
         net.inputs = net.inputs.iter().map(|input| input.to_kind(kind)).collect();
         net.module = trace(&net.vs, &net.inputs, |inputs| (net.forward)(inputs, false)).expect("it is traced");
@@ -226,7 +226,7 @@ fn networks_of_double_and_of_half_precision_are_pruned_and_trained_in_theirs() {
         let mut optimizer = AdamW::new(net.module.parameters(), AdamWSettings::default());
         let train = |net: &Net, optimizer: &mut AdamW| {
             let outputs = net.module.forward(&net.inputs, Mode::Train).expect("it runs");
-            let loss = net.loss(&outputs);
+            let loss = Net::loss(&outputs);
             optimizer.backward_step(&loss).expect("a step");
             assert!(loss.double_value(&[]).is_finite());
         };
@@ -243,7 +243,7 @@ fn networks_of_double_and_of_half_precision_are_pruned_and_trained_in_theirs() {
 #[test]
 fn a_loss_that_was_computed_before_the_cut_does_not_reach_the_cut_variables() {
     let mut net = Net::mlp(&[8, 16, 4]);
-    let stale = net.loss(&net.module.forward(&net.inputs, Mode::Train).expect("it runs"));
+    let stale = Net::loss(&net.module.forward(&net.inputs, Mode::Train).expect("it runs"));
     let pruner = step(&mut net, &mut (), settings(0.5));
     // Whether libtorch refuses it or computes it for the tensors as they were: no gradient of another shape is left.
     let _ = stale.f_backward();
@@ -253,5 +253,5 @@ fn a_loss_that_was_computed_before_the_cut_does_not_reach_the_cut_variables() {
     }
     assert_eq!(pruner.groups()[0].size(), 8);
     let outputs = net.module.forward(&net.inputs, Mode::Train).expect("it runs");
-    net.loss(&outputs).f_backward().expect("the cut network is differentiated");
+    Net::loss(&outputs).f_backward().expect("the cut network is differentiated");
 }

@@ -268,7 +268,7 @@ fn tied_weights_stay_one_tensor() {
     assert!(pruner.burnt_in().is_empty());
     for _ in 0..2 {
         let outputs = net.module.forward(&net.inputs, Mode::Train).expect("it runs");
-        optimizer.backward_step(&net.loss(&outputs)).expect("a step");
+        optimizer.backward_step(&Net::loss(&outputs)).expect("a step");
         let own = (net.forward)(&net.inputs, false);
         assert!(relative(&net.module.forward(&net.inputs, Mode::Eval).expect("it runs")[0], &own[0]) < 1e-6);
     }

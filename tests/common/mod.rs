@@ -43,7 +43,9 @@ impl Net {
             let layers: Vec<_> = widths
                 .windows(2)
                 .enumerate()
-                .map(|(at, pair)| nn::linear(vs / format!("fc{}", at + 1), pair[0], pair[1], Default::default()))
+                .map(|(at, pair)| {
+                    nn::linear(vs / format!("fc{}", at + 1), pair[0], pair[1], nn::LinearConfig::default())
+                })
                 .collect();
             Box::new(move |inputs, _train| {
                 let mut xs = inputs[0].shallow_clone();
@@ -63,7 +65,7 @@ impl Net {
     }
 
     /// A loss that depends on every element of every result.
-    pub(crate) fn loss(&self, outputs: &[Tensor]) -> Tensor {
+    pub(crate) fn loss(outputs: &[Tensor]) -> Tensor {
         let mut sum = Tensor::from(0.0_f32);
         for output in outputs {
             let weight = Rng::new(5).tensor(&output.size(), 0.1, 1.0);
