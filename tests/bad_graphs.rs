@@ -12,7 +12,7 @@ use pruner_bench::models::all;
 use pruner_bench::rng::Rng;
 
 /// The spoiled texts of each network.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 300;
 const NUMBERS: &[&str] = &[
     "0",
     "1",

@@ -11,6 +11,8 @@ use tch::{Device, nn};
 
 /// The network of `spec` with random variables, traced.
 fn traced(spec: &Spec, width: i64) -> (nn::VarStore, GraphModule) {
+    // Tests run side by side; threads of libtorch's own would only wait for each other.
+    tch::set_num_threads(1);
     let vs = nn::VarStore::new(Device::Cpu);
     let net = (spec.build)(&vs.root(), width);
     randomize(&vs, 3);

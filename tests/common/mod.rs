@@ -24,6 +24,8 @@ pub(crate) struct Net {
 impl Net {
     /// Makes the variables, gives them random values, and traces the network.
     pub(crate) fn new(inputs: Vec<Tensor>, build: impl FnOnce(&nn::Path<'_>) -> Forward) -> Self {
+        // Tests run side by side; threads of libtorch's own would only wait for each other.
+        tch::set_num_threads(1);
         let vs = nn::VarStore::new(Device::Cpu);
         let forward = build(&vs.root());
         randomize(&vs, 3);
