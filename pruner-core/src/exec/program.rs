@@ -211,9 +211,9 @@ fn without_layout(node: &Node) -> Cow<'_, Node> {
         return Cow::Borrowed(node);
     }
     let mut node = node.clone();
-    node.op = "aten::reshape".to_owned();
+    "aten::reshape".clone_into(&mut node.op);
     for (name, _) in node.arguments.iter_mut().filter(|(name, _)| name == "size") {
-        *name = "shape".to_owned();
+        "shape".clone_into(name);
     }
     Cow::Owned(node)
 }
