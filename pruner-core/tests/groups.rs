@@ -35,7 +35,7 @@ fn every_graph_has_the_groups_that_are_written_below_it() {
 fn print(analysis: &Analysis) -> String {
     let mut lines: Vec<String> = analysis.groups().iter().map(line).collect();
     lines.extend(analysis.unknown_ops().iter().map(|(op, node)| format!("no rule: {op} at {node}")));
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.join("\n") + "\n"
 }
 
 fn line(group: &AxisGroup) -> String {
