@@ -108,16 +108,20 @@ fn arguments_that_are_rewritten_have_the_names_of_the_schema() {
     for (id, node) in graph.nodes() {
         let (mut op, mut schema) = (node.op.clone(), names(&node.op, &node.overload));
         let check = |op: &str, schema: &BTreeSet<String>, name: &str| {
-            assert!(schema.contains(name), "{op} has no argument `{name}`")
+            assert!(schema.contains(name), "{op} has no argument `{name}`");
         };
-        node.arguments.iter().for_each(|(name, _)| check(&op, &schema, name));
+        for (name, _) in &node.arguments {
+            check(&op, &schema, name);
+        }
         let rule = ops::rule(&graph, id).unwrap_or_else(|error| panic!("{error}")).expect("every node has a row");
         assert!(!rule.rewrites.is_empty() || op == "aten::squeeze", "{op} is rewritten");
         for rewrite in &rule.rewrites {
             match rewrite {
                 Rewrite::Op { op: becomes, overload, arguments, .. } => {
                     (op, schema) = (becomes.clone(), names(becomes, overload));
-                    arguments.iter().for_each(|(name, _)| check(&op, &schema, name));
+                    for (name, _) in arguments {
+                        check(&op, &schema, name);
+                    }
                 }
                 Rewrite::Size { argument, .. } | Rewrite::Sizes { argument, .. } | Rewrite::Value { argument, .. } => {
                     check(&op, &schema, argument);
