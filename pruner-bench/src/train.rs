@@ -55,11 +55,11 @@ pub enum TrainError {
 /// How a network is trained.
 #[derive(Clone, Copy, Debug)]
 pub struct Training {
-    /// Passes over the images.
-    pub epochs: usize,
+    /// Images to be seen, to the end of the batch that holds the last; beyond those that there are, they are seen again in another order.
+    pub images: usize,
     /// Images to a step of the optimiser.
     pub batch_size: usize,
-    /// The learning rate over all the passes together.
+    /// The learning rate over all of them together.
     pub schedule: Schedule,
     /// The order of the images.
     pub seed: u64,
@@ -95,19 +95,20 @@ pub fn train(
     after_batch: &mut dyn FnMut(f64),
 ) -> Result<Cost, TrainError> {
     let start = Instant::now();
-    let mut done = 0_usize;
-    let batches = data.len().div_ceil(training.batch_size) * training.epochs;
-    for epoch in 0..training.epochs {
-        for (images, labels) in data.batches(training.seed.wrapping_add(epoch as u64), training.batch_size) {
-            optimizer.set_lr(training.schedule.learning_rate(done as f64 / batches as f64));
-            optimizer.backward_step(&logits(net, images, Mode::Train)?.cross_entropy_for_logits(&labels))?;
-            done += 1;
-            after_batch(done as f64 / batches as f64);
+    let mut seen = 0;
+    let passes = training.images.div_ceil(data.len().max(1)) as u64;
+    let orders = (0..passes).map(|pass| training.seed.wrapping_add(pass));
+    for (images, labels) in orders.flat_map(|seed| data.batches(seed, training.batch_size)) {
+        if seen >= training.images {
+            break;
         }
+        optimizer.set_lr(training.schedule.learning_rate(seen as f64 / training.images as f64));
+        optimizer.backward_step(&logits(net, images, Mode::Train)?.cross_entropy_for_logits(&labels))?;
+        seen += labels.size()[0] as usize;
+        after_batch((seen as f64 / training.images as f64).min(1.0));
     }
     wait_for(data.labels.device());
-    let images = data.len() * training.epochs;
-    Ok(Cost { seconds: start.elapsed().as_secs_f64(), macs: 3 * training.macs_per_image * images as u64, images })
+    Ok(Cost { seconds: start.elapsed().as_secs_f64(), macs: 3 * training.macs_per_image * seen as u64, images: seen })
 }
 
 /// The logits that a classifier gives to images.
@@ -194,7 +195,7 @@ mod tests {
         let before = evaluate(&net, &data, 64).expect("the network runs");
         let mut optimizer = Sgd::new(net.parameters(), SgdSettings::default().with_momentum(0.9));
         let schedule = Schedule::OneCycle(0.5);
-        let training = Training { epochs: 10, batch_size: 32, schedule, seed: 1, macs_per_image: 100 };
+        let training = Training { images: 5000, batch_size: 32, schedule, seed: 1, macs_per_image: 100 };
         let mut told = Vec::new();
         let cost =
             train(&net, &mut optimizer, &data, &training, &mut |done| told.push(done)).expect("the network trains");

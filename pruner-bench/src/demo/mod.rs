@@ -14,7 +14,7 @@ use std::time::Instant;
 use std::{fs, io};
 
 use pruner_core::apply::ApplyError;
-use pruner_core::deps::Analysis;
+use pruner_core::deps::{Analysis, Kept};
 use pruner_core::equivalence::masked_equals_sliced;
 use pruner_core::exec::GraphModule;
 use pruner_core::optim::{Sgd, SgdSettings};
@@ -36,10 +36,11 @@ use watch::Bar;
 const TRAINING_BATCH: usize = 64;
 /// Images that are judged at once.
 const EVALUATION_BATCH: usize = 1000;
-/// The part of the last move of a weight that is kept in the next.
-const MOMENTUM: f64 = 0.9;
-/// The part of a weight that is added to its gradient.
-const WEIGHT_DECAY: f64 = 5e-4;
+
+/// How all training steps; the learning rate is set batch by batch.
+fn sgd() -> SgdSettings {
+    SgdSettings::default().with_momentum(0.9).with_weight_decay(5e-4).with_nesterov()
+}
 
 /// Why the demonstration stopped.
 #[derive(Debug, thiserror::Error)]
@@ -118,6 +119,7 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
     let mut watch = Bar::new("pruning, needless training skipped").with_rows(&mut show);
     let skipping = prune(&mut network.module, &data, settings.clone(), Policy::WhenPruned, &mut watch)?;
     drop(watch);
+    show.finish(&skipping);
     show.legend(&skipping.steps, settings.limits.round_to);
 
     show.again();
@@ -135,9 +137,9 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
         test_images: data.test.len(),
         settings,
         dense: trained,
-        savings: Savings::new(&skipping, &always),
-        skipping: Run::new(Policy::WhenPruned, skipping),
-        always: Run::new(Policy::Always, always),
+        savings: Savings::new(&skipping, &always, data.train.len()),
+        skipping: Run::new(Policy::WhenPruned, skipping, data.train.len()),
+        always: Run::new(Policy::Always, always, data.train.len()),
         masked_equals_sliced: difference,
         tensors: network.vs.variables().into_iter().map(|(name, tensor)| (name, tensor.size())).collect(),
         seconds: start.elapsed().as_secs_f64(),
@@ -184,11 +186,11 @@ impl Network {
     }
 
     fn train(&self, data: &FashionMnist, epochs: usize, seed: u64) -> Result<Dense, DemoError> {
-        let counts = self.analysis()?.counts(&pruner_core::deps::Kept::all());
-        let settings = SgdSettings::default().with_momentum(MOMENTUM).with_weight_decay(WEIGHT_DECAY).with_nesterov();
-        let mut optimizer = Sgd::new(self.module.parameters(), settings);
+        let counts = self.analysis()?.counts(&Kept::all());
+        let mut optimizer = Sgd::new(self.module.parameters(), sgd());
         let schedule = Schedule::OneCycle(0.1);
-        let training = Training { epochs, batch_size: TRAINING_BATCH, schedule, seed, macs_per_image: counts.macs };
+        let images = epochs * data.train.len();
+        let training = Training { images, batch_size: TRAINING_BATCH, schedule, seed, macs_per_image: counts.macs };
         let bar = Bar::new("training");
         let cost: Cost = train(&self.module, &mut optimizer, &data.train, &training, &mut |done| bar.set(done))?;
         drop(bar);

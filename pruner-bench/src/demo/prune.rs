@@ -2,7 +2,7 @@
 
 use pruner_core::deps::{Counts, Kept};
 use pruner_core::exec::GraphModule;
-use pruner_core::optim::{Sgd, SgdSettings};
+use pruner_core::optim::Sgd;
 use pruner_core::plan::Limits;
 use pruner_core::pruner::{GroupPruner, Pruner as _, Settings};
 use pruner_core::report::StepReport;
@@ -10,7 +10,7 @@ use pruner_importance::Magnitude;
 use pruner_schedulers::Cubic;
 use serde::Serialize;
 
-use super::{DemoError, EVALUATION_BATCH, MOMENTUM, TRAINING_BATCH, WEIGHT_DECAY};
+use super::{DemoError, EVALUATION_BATCH, TRAINING_BATCH, sgd};
 use crate::data::FashionMnist;
 use crate::train::{Cost, Evaluation, Schedule, Training, evaluate, train};
 
@@ -42,6 +42,8 @@ pub struct Step {
 pub struct Pruned {
     /// Every step.
     pub steps: Vec<Step>,
+    /// What the training after the last step cost.
+    pub finish: Cost,
     /// How well the pruned network does.
     pub evaluation: Evaluation,
     /// What it costs.
@@ -67,7 +69,8 @@ pub fn settings(steps: usize, seed: u64) -> Settings {
         .with_seed(seed)
 }
 
-/// Prunes a trained network in steps, each followed by a pass over the images where `policy` says so.
+/// Prunes a trained network in steps, each followed by half an epoch of training where `policy` says so, and trains what is
+/// left for an epoch.
 pub fn prune(
     module: &mut GraphModule,
     data: &FashionMnist,
@@ -75,14 +78,20 @@ pub fn prune(
     policy: Policy,
     watch: &mut dyn Watch,
 ) -> Result<Pruned, DemoError> {
-    let (steps, seed) = (settings.steps, settings.seed);
+    let (steps, seed, epoch) = (settings.steps, settings.seed, data.train.len());
     let mut pruner = GroupPruner::new(module, settings)?;
-    let mut optimizer = Sgd::new(
-        module.parameters(),
-        SgdSettings::default().with_momentum(MOMENTUM).with_weight_decay(WEIGHT_DECAY).with_nesterov(),
-    );
+    let mut optimizer = Sgd::new(module.parameters(), sgd());
+    let mut training = Training {
+        images: epoch / 2,
+        batch_size: TRAINING_BATCH,
+        schedule: Schedule::Cosine(0.05),
+        seed,
+        macs_per_image: pruner.counts().macs,
+    };
     let mut evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
     let mut made: Vec<Step> = Vec::new();
+    // The last epoch counts for two steps.
+    let part = |step: usize, done: f64| (step as f64 + done) / (steps + 2) as f64;
 
     for step in 0..steps {
         // Parameters, buffers and the momentum of the optimiser are cut together.
@@ -92,28 +101,30 @@ pub fn prune(
         }
         let accuracy_after_cut = evaluation.accuracy;
 
-        let mut training = None;
+        let mut cost = None;
         if report.should_train() || policy == Policy::Always {
-            let pass = Training {
-                epochs: 1,
-                batch_size: TRAINING_BATCH,
-                schedule: Schedule::Cosine(0.02),
-                seed: seed.wrapping_add(step as u64),
-                macs_per_image: report.after.macs,
-            };
-            let mut part = |done: f64| watch.part((step as f64 + done) / steps as f64);
-            training = Some(train(module, &mut optimizer, &data.train, &pass, &mut part)?);
+            training.seed = seed.wrapping_add(step as u64);
+            training.macs_per_image = report.after.macs;
+            let after_batch = &mut |done| watch.part(part(step, done));
+            cost = Some(train(module, &mut optimizer, &data.train, &training, after_batch)?);
             evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
         }
 
         let over = report.is_terminal();
-        let accuracy_after_training = training.map(|_| evaluation.accuracy);
-        made.push(Step { report, accuracy_after_cut, training, accuracy_after_training });
+        let accuracy_after_training = cost.map(|_| evaluation.accuracy);
+        made.push(Step { report, accuracy_after_cut, training: cost, accuracy_after_training });
         watch.step(&made[made.len() - 1]);
-        watch.part((step + 1) as f64 / steps as f64);
         if over {
             break;
         }
     }
-    Ok(Pruned { steps: made, evaluation, counts: pruner.counts(), kept: pruner.kept().clone() })
+
+    training.images = epoch;
+    training.seed = seed.wrapping_add(steps as u64);
+    training.macs_per_image = pruner.counts().macs;
+    let after_batch = &mut |done: f64| watch.part(part(steps, 2.0 * done));
+    let finish = train(module, &mut optimizer, &data.train, &training, after_batch)?;
+    evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
+    let (counts, kept) = (pruner.counts(), pruner.kept().clone());
+    Ok(Pruned { steps: made, finish, evaluation, counts, kept })
 }

@@ -71,7 +71,7 @@ pub struct Run {
     /// Which steps were followed by training.
     pub policy: Policy,
     /// Passes over the images.
-    pub epochs: usize,
+    pub epochs: f64,
     /// What they cost together.
     pub training: Cost,
     /// The part of the test images whose class the pruned network names.
@@ -80,21 +80,30 @@ pub struct Run {
     pub counts: Counts,
     /// Every step.
     pub steps: Vec<Step>,
+    /// What the training after the last step cost.
+    pub finish: Cost,
 }
 
 impl Run {
-    pub(super) fn new(policy: Policy, run: Pruned) -> Self {
-        let (epochs, training) = trained(&run);
-        Self { policy, epochs, training, accuracy: run.evaluation.accuracy, counts: run.counts, steps: run.steps }
+    pub(super) fn new(policy: Policy, run: Pruned, train_images: usize) -> Self {
+        let training = trained(&run);
+        let epochs = passes(training, train_images);
+        let Pruned { steps, finish, evaluation, counts, .. } = run;
+        Self { policy, epochs, training, accuracy: evaluation.accuracy, counts, steps, finish }
     }
 }
 
-/// The passes of a run over the images and what they cost.
-fn trained(run: &Pruned) -> (usize, Cost) {
-    run.steps.iter().filter_map(|step| step.training).fold((0, Cost::default()), |(epochs, mut total), cost| {
+/// What the training of a run cost.
+fn trained(run: &Pruned) -> Cost {
+    run.steps.iter().filter_map(|step| step.training).fold(run.finish, |mut total, cost| {
         total += cost;
-        (epochs + 1, total)
+        total
     })
+}
+
+/// How often all images were seen.
+fn passes(cost: Cost, train_images: usize) -> f64 {
+    cost.images as f64 / train_images as f64
 }
 
 /// What was saved by training only after steps that pruned something.
@@ -102,7 +111,7 @@ fn trained(run: &Pruned) -> (usize, Cost) {
 #[non_exhaustive]
 pub struct Savings {
     /// Passes over the images.
-    pub epochs: usize,
+    pub epochs: f64,
     /// Seconds of training.
     pub seconds: f64,
     /// Multiply-accumulates of training, a backward pass counted as two forward passes.
@@ -116,12 +125,12 @@ pub struct Savings {
 }
 
 impl Savings {
-    pub(super) fn new(skipping: &Pruned, always: &Pruned) -> Self {
-        let ((few, cheap), (many, dear)) = (trained(skipping), trained(always));
+    pub(super) fn new(skipping: &Pruned, always: &Pruned, train_images: usize) -> Self {
+        let (cheap, dear) = (trained(skipping), trained(always));
         let accuracy_difference = skipping.evaluation.accuracy - always.evaluation.accuracy;
         let standard_error = standard_error(&skipping.evaluation, &always.evaluation);
         Self {
-            epochs: many.saturating_sub(few),
+            epochs: passes(dear, train_images) - passes(cheap, train_images),
             seconds: dear.seconds - cheap.seconds,
             macs: dear.macs.saturating_sub(cheap.macs),
             accuracy_difference,

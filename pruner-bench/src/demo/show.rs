@@ -10,7 +10,7 @@ use pruner_core::report::{Outcome, StepReport};
 use tch::Device;
 
 use super::options::device_name;
-use super::prune::Step;
+use super::prune::{Pruned, Step};
 use super::result::{DemoReport, Dense};
 use crate::data::FashionMnist;
 
@@ -41,7 +41,7 @@ impl<'a> Show<'a> {
 
     pub(super) fn training(&mut self, epochs: usize) {
         self.line("");
-        self.line(format_args!("1. A small residual network is trained for {}", counted(epochs, "epoch")));
+        self.line(format_args!("1. A small residual network is trained for {}.", counted(epochs, "epoch")));
     }
 
     pub(super) fn trained(&mut self, dense: &Dense) {
@@ -59,14 +59,14 @@ impl<'a> Show<'a> {
         let (steps, limits) = (counted(settings.steps, "step"), &settings.limits);
         self.line("");
         self.line(format_args!(
-            "2. It is pruned in {steps} until {} of the channels of every layer are gone;",
+            "2. It is pruned in {steps} until {} of every layer's channels are gone;",
             percent(limits.target_ratio)
         ));
-        self.line(format_args!("   every layer keeps a multiple of {} channels", limits.round_to));
-        self.line("   Each step that pruned something is followed by one epoch of training");
+        self.line(format_args!("   every layer keeps a multiple of {} channels.", limits.round_to));
+        self.line("   Each step that pruned something is followed by half an epoch of training.");
         self.line("");
-        self.line("        channels gone                     MACs        accuracy");
-        self.line("  step  asked    done   left  params  per image   cut  trained  seconds  pruned");
+        self.line("        channels gone                         accuracy");
+        self.line("  step  asked  done  left  params    MACs   cut  trained  seconds  pruned");
     }
 
     /// A row of the table.
@@ -74,7 +74,7 @@ impl<'a> Show<'a> {
         let report = &step.report;
         let seconds = report.seconds.total() + step.training.map_or(0.0, |cost| cost.seconds);
         self.line(format_args!(
-            "  {:>4} {:>6} {:>7} {:>6} {:>7} {:>10} {:>5} {:>8} {seconds:>8.1}  {}",
+            "  {:>4}  {:>5}  {:>4}  {:>4}  {:>6}  {:>6}  {:>4}  {:>7}  {seconds:>7.1}  {}",
             report.step,
             share(report.target),
             share(report.achieved),
@@ -87,21 +87,28 @@ impl<'a> Show<'a> {
         ));
     }
 
+    /// The row of the training after the last step.
+    pub(super) fn finish(&mut self, run: &Pruned) {
+        let accuracy = share(run.evaluation.accuracy);
+        let what = "and one epoch of training at the end";
+        self.line(format_args!("        {what:<39}{accuracy:>7}  {:>7.1}", run.finish.seconds));
+    }
+
     /// What the words in the last column mean.
     pub(super) fn legend(&mut self, steps: &[Step], round_to: usize) {
         let rounding = steps.iter().any(|step| verdict(&step.report) == ROUNDING);
         self.line("");
-        self.line("   channels gone and accuracy are in percent; accuracy on the test images after");
-        self.line("   the cut and after the training that followed it");
+        self.line("   Channels gone and accuracy are in percent. The accuracy is that on the test");
+        self.line("   images after the cut, and after the training that followed it.");
         if rounding {
-            self.line(format_args!("   {ROUNDING}: no layer has yet to lose as many channels as the next multiple"));
-            self.line(format_args!("   of {round_to} takes, so nothing was pruned and the training was skipped"));
+            self.line(format_args!("   {ROUNDING}: what is asked so far takes no layer down to its next multiple"));
+            self.line(format_args!("   of {round_to}. Nothing was pruned, so there was nothing to train for."));
         }
     }
 
     pub(super) fn again(&mut self) {
         self.line("");
-        self.line("3. The same from the same trained network, with training after every step");
+        self.line("3. The same from the same trained network, with training after every step.");
     }
 
     pub(super) fn savings(&mut self, report: &DemoReport) {
@@ -115,9 +122,9 @@ impl<'a> Show<'a> {
         row(
             "epochs of training",
             [
-                skipping.epochs.to_string(),
-                always.epochs.to_string(),
-                format!("{} ({})", savings.epochs, part(savings.epochs as f64, always.epochs as f64)),
+                format!("{:.1}", skipping.epochs),
+                format!("{:.1}", always.epochs),
+                format!("{:.1} ({})", savings.epochs, part(savings.epochs, always.epochs)),
             ],
         );
         row(
@@ -148,7 +155,7 @@ impl<'a> Show<'a> {
         let (before, after) = (report.dense.counts, report.skipping.counts);
         self.line("");
         self.line(format_args!(
-            "Parameters {} -> {}, MACs per image {} -> {}, accuracy {} -> {}",
+            "Parameters {} -> {}, MACs {} -> {}, accuracy {} -> {}",
             grouped(before.params),
             grouped(after.params),
             short(before.macs),
