@@ -185,9 +185,9 @@ fn accuracy_sentence(report: &DemoReport) -> [String; 3] {
     let second =
         format!("the standard error of that difference on {images} test images is {},", points(savings.standard_error));
     let third = if savings.within_noise {
-        "so it is within two standard errors: no more than noise"
+        "so it is within two standard errors: the same within noise"
     } else {
-        "so it is more than two standard errors: more than noise"
+        "so it is more than two standard errors: not the same"
     };
     [first, second, third.to_owned()]
 }
