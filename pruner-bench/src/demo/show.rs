@@ -114,11 +114,17 @@ impl<'a> Show<'a> {
     pub(super) fn savings(&mut self, report: &DemoReport) {
         let (skipping, always, savings) = (&report.skipping, &report.always, &report.savings);
         let part = |part: f64, whole: f64| if whole > 0.0 { percent(part / whole) } else { percent(0.0) };
+        // Where nothing was skipped, seconds differ by what else the machine did.
+        let seconds_saved = if savings.epochs > 0.0 {
+            format!("{:.1} ({})", savings.seconds, part(savings.seconds, always.training.seconds))
+        } else {
+            "-".to_owned()
+        };
         let mut row = |what: &str, cells: [String; 3]| {
             let [first, second, saved] = cells;
             self.line(format_args!("   {what:<26}{first:>14}{second:>14}{saved:>20}"));
         };
-        row("", ["after cuts", "every step", "saved"].map(str::to_owned));
+        row("training", ["after cuts", "every step", "saved"].map(str::to_owned));
         row(
             "epochs of training",
             [
@@ -129,11 +135,7 @@ impl<'a> Show<'a> {
         );
         row(
             "seconds of training",
-            [
-                format!("{:.1}", skipping.training.seconds),
-                format!("{:.1}", always.training.seconds),
-                format!("{:.1} ({})", savings.seconds, part(savings.seconds, always.training.seconds)),
-            ],
+            [format!("{:.1}", skipping.training.seconds), format!("{:.1}", always.training.seconds), seconds_saved],
         );
         row(
             "MACs of training *",
