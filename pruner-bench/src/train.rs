@@ -153,7 +153,7 @@ pub fn evaluate(net: &GraphModule, data: &Split, batch_size: usize) -> Result<Ev
 }
 
 /// The standard error of the difference of two accuracies on the same images: only those that one is right about and the
-/// other is not tell them apart (McNemar 1947).
+/// other is not tell them apart (`McNemar` 1947).
 pub fn standard_error(one: &Evaluation, other: &Evaluation) -> f64 {
     let count = |condition: Tensor| condition.to_kind(Kind::Double).sum(None).double_value(&[]);
     let one_only = count(one.right.logical_and(&other.right.logical_not()));

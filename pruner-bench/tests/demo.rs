@@ -100,7 +100,7 @@ fn savings_are_the_difference_of_the_two_runs() {
     assert!(close(&savings["accuracy_difference"], difference), "{savings}");
     let within = difference.abs() <= 2.0 * number(&savings["standard_error"]);
     assert_eq!(savings["within_noise"], within);
-    assert_eq!(text.contains("no more than noise"), within, "{text}");
+    assert_eq!(text.contains("the same within noise"), within, "{text}");
     assert_eq!((&report["settings"]["steps"], &report["settings"]["seed"]), (&4.into(), &7.into()));
 }
 

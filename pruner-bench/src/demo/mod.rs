@@ -3,7 +3,7 @@
 
 pub mod net;
 mod options;
-pub mod prune;
+mod prune;
 mod result;
 mod show;
 mod watch;
@@ -24,11 +24,12 @@ use tch::nn::ModuleT as _;
 use tch::{Device, TchError, Tensor, nn};
 
 pub use options::{DeviceError, Options, Scale, parse_device};
+pub use prune::{Policy, Step};
 pub use result::{DemoReport, Dense, Run, Savings};
 
 use crate::data::{DataError, FashionMnist};
 use crate::train::{Cost, Evaluation, Schedule, TrainError, Training, evaluate, train};
-use prune::{Policy, Pruned, prune};
+use prune::{Pruned, prune};
 use show::Show;
 use watch::Bar;
 

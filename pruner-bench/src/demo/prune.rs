@@ -10,6 +10,7 @@ use pruner_importance::Magnitude;
 use pruner_schedulers::Cubic;
 use serde::Serialize;
 
+use super::watch::Watch;
 use super::{DemoError, EVALUATION_BATCH, TRAINING_BATCH, sgd};
 use crate::data::FashionMnist;
 use crate::train::{Cost, Evaluation, Schedule, Training, evaluate, train};
@@ -39,30 +40,21 @@ pub struct Step {
 
 /// A run of pruning.
 #[derive(Debug)]
-pub struct Pruned {
+pub(super) struct Pruned {
     /// Every step.
-    pub steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// What the training after the last step cost.
-    pub finish: Cost,
+    pub(super) finish: Cost,
     /// How well the pruned network does.
-    pub evaluation: Evaluation,
+    pub(super) evaluation: Evaluation,
     /// What it costs.
-    pub counts: Counts,
+    pub(super) counts: Counts,
     /// The channels that are left of the dense network's.
-    pub kept: Kept,
-}
-
-/// Who looks on.
-pub trait Watch {
-    /// The part of the run that is over.
-    fn part(&mut self, done: f64);
-
-    /// A step that is over with its training.
-    fn step(&mut self, step: &Step);
+    pub(super) kept: Kept,
 }
 
 /// What is pruned: the channels with the smallest weights, most of them early, to half, to sizes that hardware likes.
-pub fn settings(steps: usize, seed: u64) -> Settings {
+pub(super) fn settings(steps: usize, seed: u64) -> Settings {
     Settings::new(Box::new(Magnitude::default()), Box::new(Cubic {}))
         .with_steps(steps)
         .with_limits(Limits::new(0.5).with_round_to(8))
@@ -71,7 +63,7 @@ pub fn settings(steps: usize, seed: u64) -> Settings {
 
 /// Prunes a trained network in steps, each followed by half an epoch of training where `policy` says so, and trains what is
 /// left for an epoch.
-pub fn prune(
+pub(super) fn prune(
     module: &mut GraphModule,
     data: &FashionMnist,
     settings: Settings,
@@ -81,12 +73,12 @@ pub fn prune(
     let (steps, seed, epoch) = (settings.steps, settings.seed, data.train.len());
     let mut pruner = GroupPruner::new(module, settings)?;
     let mut optimizer = Sgd::new(module.parameters(), sgd());
-    let mut training = Training {
-        images: epoch / 2,
+    let training = |images, step: usize, macs_per_image| Training {
+        images,
         batch_size: TRAINING_BATCH,
         schedule: Schedule::Cosine(0.05),
-        seed,
-        macs_per_image: pruner.counts().macs,
+        seed: seed.wrapping_add(step as u64),
+        macs_per_image,
     };
     let mut evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
     let mut made: Vec<Step> = Vec::new();
@@ -103,8 +95,7 @@ pub fn prune(
 
         let mut cost = None;
         if report.should_train() || policy == Policy::Always {
-            training.seed = seed.wrapping_add(step as u64);
-            training.macs_per_image = report.after.macs;
+            let training = training(epoch / 2, step, report.after.macs);
             let after_batch = &mut |done| watch.part(part(step, done));
             cost = Some(train(module, &mut optimizer, &data.train, &training, after_batch)?);
             evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
@@ -119,9 +110,7 @@ pub fn prune(
         }
     }
 
-    training.images = epoch;
-    training.seed = seed.wrapping_add(steps as u64);
-    training.macs_per_image = pruner.counts().macs;
+    let training = training(epoch, steps, pruner.counts().macs);
     let after_batch = &mut |done: f64| watch.part(part(steps, 2.0 * done));
     let finish = train(module, &mut optimizer, &data.train, &training, after_batch)?;
     evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;

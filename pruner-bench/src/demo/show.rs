@@ -114,11 +114,17 @@ impl<'a> Show<'a> {
     pub(super) fn savings(&mut self, report: &DemoReport) {
         let (skipping, always, savings) = (&report.skipping, &report.always, &report.savings);
         let part = |part: f64, whole: f64| if whole > 0.0 { percent(part / whole) } else { percent(0.0) };
+        // Where nothing was skipped, seconds differ by what else the machine did.
+        let seconds_saved = if savings.epochs > 0.0 {
+            format!("{:.1} ({})", savings.seconds, part(savings.seconds, always.training.seconds))
+        } else {
+            "-".to_owned()
+        };
         let mut row = |what: &str, cells: [String; 3]| {
             let [first, second, saved] = cells;
             self.line(format_args!("   {what:<26}{first:>14}{second:>14}{saved:>20}"));
         };
-        row("", ["after cuts", "every step", "saved"].map(str::to_owned));
+        row("training", ["after cuts", "every step", "saved"].map(str::to_owned));
         row(
             "epochs of training",
             [
@@ -129,11 +135,7 @@ impl<'a> Show<'a> {
         );
         row(
             "seconds of training",
-            [
-                format!("{:.1}", skipping.training.seconds),
-                format!("{:.1}", always.training.seconds),
-                format!("{:.1} ({})", savings.seconds, part(savings.seconds, always.training.seconds)),
-            ],
+            [format!("{:.1}", skipping.training.seconds), format!("{:.1}", always.training.seconds), seconds_saved],
         );
         row(
             "MACs of training *",
@@ -185,9 +187,9 @@ fn accuracy_sentence(report: &DemoReport) -> [String; 3] {
     let second =
         format!("the standard error of that difference on {images} test images is {},", points(savings.standard_error));
     let third = if savings.within_noise {
-        "so it is within two standard errors: no more than noise"
+        "so it is within two standard errors: the same within noise"
     } else {
-        "so it is more than two standard errors: more than noise"
+        "so it is more than two standard errors: not the same"
     };
     [first, second, third.to_owned()]
 }

@@ -2,8 +2,17 @@
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use super::prune::{Step, Watch};
+use super::prune::Step;
 use super::show::Show;
+
+/// Who looks on while a network is pruned.
+pub(super) trait Watch {
+    /// The part of the run that is over.
+    fn part(&mut self, done: f64);
+
+    /// A step that is over with its training.
+    fn step(&mut self, step: &Step);
+}
 
 /// The finest part of the work that moves the bar.
 const PARTS: u64 = 1000;
