@@ -46,4 +46,6 @@ fi
 mkdir -p "${out:=$here/results}"
 LD_LIBRARY_PATH="$torch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export LD_LIBRARY_PATH
+# A thread of libtorch that waits for another sleeps; by default it spins, which is slow on a machine that others use.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 exec "$here/bin/demo" --device "$device" --data "$here/data/fashion-mnist" --out "$out" "$@"
