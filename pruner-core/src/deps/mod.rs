@@ -1,8 +1,8 @@
 //! Axis unification: which axes of a network must be cut together.
 //!
 //! [`Analysis::new`] walks the graph once. Every dimension of every value gets an expression of axis variables
-//! ([`expr`]); the rule of every node says which expressions are equal, and [`axes`] makes them so. A *group* is a
-//! variable that occurs in a parameter. [`kept`] evaluates the expressions once coordinates are gone, and [`rewrite`]
+//! ([`Expr`]); the rule of every node says which expressions are equal, and `axes.rs` makes them so. A *group* is a
+//! variable that occurs in a parameter. [`kept`] evaluates the expressions once coordinates are gone, and [`Analysis::rewrite`]
 //! gives the graph of what is left.
 
 mod axes;
