@@ -21,7 +21,9 @@ pub trait Group: fmt::Debug + Send + Sync {
     /// Which group it is; the same from the first step to the last.
     fn id(&self) -> GroupId;
 
-    /// A name for people: the first place where its coordinates are made, such as `layer1.0.conv1.weight:0`.
+    /// Its name: the first place where its coordinates are made, such as `layer1.0.conv1.weight:0`. Where several groups
+    /// that can be cut share that dimension, as heads and the size of a head do, the number of its axis in it follows:
+    /// `qkv.weight:0/1`.
     fn name(&self) -> &str;
 
     /// The coordinates that are left.
@@ -136,6 +138,15 @@ pub enum Pin {
         /// Its operation.
         op: String,
     },
+    /// An operation has a rule that does not cover the form in which it is called.
+    UnsupportedForm {
+        /// The node.
+        node: NodeId,
+        /// Its operation.
+        op: String,
+        /// What is not covered.
+        what: String,
+    },
     /// Two ways to divide the axis have no common refinement.
     NoRefinement {
         /// The node where they meet.
@@ -152,6 +163,7 @@ impl fmt::Display for Pin {
             Self::GraphOutput => f.write_str("axis of a network output"),
             Self::Operation { node, op, factor } => write!(f, "pinned by {node} ({op}), factor {factor}"),
             Self::UnknownOp { node, op } => write!(f, "{node} ({op}) has no rule"),
+            Self::UnsupportedForm { node, op, what } => write!(f, "{node} ({op}): no rule for {what}"),
             Self::NoRefinement { node, op } => write!(f, "no common refinement at {node} ({op})"),
         }
     }

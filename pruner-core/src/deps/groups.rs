@@ -1,6 +1,7 @@
 //! Groups from axis variables: the places where each variable occurs in stored tensors.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::deps::Analysis;
@@ -116,7 +117,7 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
         let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
         AxisGroup {
             id: GroupId::new(index),
-            name: name(&members),
+            name: place_name(named_for(&members)),
             axis,
             initial_size: info.size,
             coordinates: (0..info.size as u32).collect(),
@@ -126,7 +127,36 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
             inexact: info.inexact,
         }
     };
-    found.iter().enumerate().map(group).collect()
+    let mut groups: Vec<_> = found.iter().enumerate().map(group).collect();
+    tell_apart(analysis, &mut groups);
+    groups
+}
+
+/// Gives groups that are named for the same dimension, such as heads and the size of a head, the number of their axis in
+/// it. One that alone can be cut needs none.
+fn tell_apart(analysis: &Analysis, groups: &mut [AxisGroup]) {
+    let mut alike: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, group) in groups.iter().enumerate() {
+        alike.entry(group.name.clone()).or_default().push(index);
+    }
+    for alike in alike.values() {
+        let free = alike.iter().filter(|&&index| groups[index].pin.is_none()).count();
+        for &index in alike.iter().filter(|_| alike.len() > 1) {
+            let group = &mut groups[index];
+            if free == 1 && group.pin.is_none() {
+                continue;
+            }
+            let Member { value, dim, .. } = named_for(&group.members);
+            let mut axes = Vec::new();
+            analysis.dims(*value)[*dim].each_axis(&mut |axis| {
+                if !axes.contains(&axis) {
+                    axes.push(axis);
+                }
+            });
+            let number = axes.iter().position(|&axis| axis == group.axis).expect("a member is where its axis occurs");
+            write!(group.name, "/{number}").expect("a string takes all that is written");
+        }
+    }
 }
 
 impl Analysis {
@@ -215,12 +245,16 @@ fn side(analysis: &Analysis, node: NodeId, slot: usize, dim: usize) -> Side {
     }
 }
 
-fn name(members: &[Member]) -> String {
+/// The place that a group is named for: where its coordinates are made, if that is in it.
+fn named_for(members: &[Member]) -> &Member {
     let first = |side| members.iter().find(|member| member.trained && member.side == side);
-    let member = first(Side::Output)
+    first(Side::Output)
         .or_else(|| first(Side::PerCoordinate))
         .or_else(|| members.iter().find(|member| member.trained))
-        .expect("a group has a parameter");
+        .expect("a group has a parameter")
+}
+
+fn place_name(member: &Member) -> String {
     format!("{}:{}", member.name, member.dim)
 }
 

@@ -88,7 +88,7 @@ pub struct Analysis {
     graph: Graph,
     /// For each value, an expression per dimension.
     dims: Vec<Vec<Expr>>,
-    /// For each node, its axes; `None` where its operation has no rule.
+    /// For each node, its axes; `None` where it has no rule.
     nodes: Vec<Option<NodeAxes>>,
     axes: Vec<Axis>,
     groups: Vec<AxisGroup>,
@@ -122,7 +122,8 @@ impl Analysis {
         &self.groups
     }
 
-    /// The operations that have no rule, each with the first node of it. What they touch is pinned.
+    /// The operations that have no rule, or none for a form in which they are called, each with the first such node. What
+    /// these nodes touch is pinned.
     pub fn unknown_ops(&self) -> &BTreeMap<String, NodeId> {
         &self.unknown_ops
     }
@@ -189,12 +190,20 @@ impl<'a> Walk<'a> {
 
     fn node(&mut self, id: NodeId) -> Result<(), AnalysisError> {
         let node = self.graph.node(id);
-        let axes = if let Some(rule) = self.rules.rule(self.graph, id)? {
-            self.axes.look_at(id, &node.op);
-            Some(self.apply(id, rule)?)
-        } else {
-            self.unknown(id);
-            None
+        let axes = match self.rules.rule(self.graph, id) {
+            Ok(Some(rule)) => {
+                self.axes.look_at(id, &node.op);
+                Some(self.apply(id, rule)?)
+            }
+            Ok(None) => {
+                self.without_rule(id, &Pin::UnknownOp { node: id, op: node.op.clone() });
+                None
+            }
+            Err(RuleError::Unsupported { what, .. }) => {
+                self.without_rule(id, &Pin::UnsupportedForm { node: id, op: node.op.clone(), what });
+                None
+            }
+            Err(error) => return Err(error.into()),
         };
         self.nodes.push(axes);
         Ok(())
@@ -262,25 +271,20 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Pins all that an operation without a rule touches.
-    fn unknown(&mut self, id: NodeId) {
+    /// Pins all that a node without a rule touches.
+    fn without_rule(&mut self, id: NodeId, pin: &Pin) {
         let node = self.graph.node(id);
-        let pin = Pin::UnknownOp { node: id, op: node.op.clone() };
         for &value in &node.results {
             let shape = self.graph.shape(value);
             self.dims[value.index()] = shape.iter().map(|&size| self.axes.fresh(size as usize)).collect();
         }
         for value in node.inputs().chain(node.results.iter().copied()) {
             for dim in &self.dims[value.index()] {
-                self.axes.pin(dim, &pin);
+                self.axes.pin(dim, pin);
             }
         }
         if !self.unknown_ops.contains_key(&node.op) {
-            tracing::warn!(
-                op = node.op,
-                node = %id,
-                "no rule for the operation: the axes that it touches are not pruned; `register_op!` adds a rule",
-            );
+            tracing::warn!("{pin}: the axes that it touches are not pruned; `register_op!` adds a rule");
             self.unknown_ops.insert(node.op.clone(), id);
         }
     }

@@ -14,7 +14,7 @@ pub(super) fn scaled_dot_product(node: &NodeView) -> Result<Rule, RuleError> {
     let mask = node.optional_shape("attn_mask").map(<[i64]>::len);
     let shared = node.bool_or("enable_gqa", false)? && heads(query) != heads(key);
     if shared && heads(key) != heads(value) {
-        return Err(node.unsupported("keys and values have not the same number of heads"));
+        return Err(node.unsupported("keys and values of different numbers of heads"));
     }
     let pattern = match (shared, mask) {
         (false, _) => {

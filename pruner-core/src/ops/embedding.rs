@@ -11,7 +11,7 @@ pub(super) fn bag(node: &NodeView) -> Result<Rule, RuleError> {
         return Err(node.error("weight", "of rank 2"));
     };
     let [bags, _] = *node.result(0)? else {
-        return Err(node.unsupported("the first result is not of rank 2"));
+        return Err(node.impossible("the first result is not of rank 2"));
     };
     let mut rule = Builder::new(node);
     let words = rule.factor("v", words, Mark::Pinned);

@@ -98,12 +98,20 @@ pub enum RuleError {
         /// The factor.
         factor: String,
     },
-    /// A form of the operation that its row does not cover.
+    /// The shapes at a node are none that its operation takes and makes.
     #[error("{node}: {what}")]
+    Impossible {
+        /// The node.
+        node: String,
+        /// What cannot be.
+        what: String,
+    },
+    /// A form of the operation that its row does not cover.
+    #[error("{node}: no rule for {what}")]
     Unsupported {
         /// The node.
         node: String,
-        /// What is not covered and what to do.
+        /// The form.
         what: String,
     },
 }

@@ -68,7 +68,7 @@ pub(super) fn einsum(node: &NodeView) -> Result<Rule, RuleError> {
     let inputs: Vec<&str> = inputs.split(',').collect();
     let letters = |c: char| c.is_ascii_alphabetic() || c == '.';
     if inputs.len() != tensors.len() || !inputs.concat().chars().chain(output.chars()).all(letters) {
-        return Err(node.unsupported(format!("equation `{equation}` is not one of letters for each tensor")));
+        return Err(node.unsupported(format!("the equation `{equation}`, which is not letters for each tensor")));
     }
     let text = |side: &[&str], spaced: &dyn Fn(&str) -> String| {
         side.iter().map(|tensor| spaced(tensor)).collect::<Vec<_>>().join(", ")

@@ -213,7 +213,7 @@ impl<'g> NodeView<'g> {
         let shapes = (0..self.slots.len()).filter_map(|slot| self.operand(slot)).chain(self.results());
         match shapes.flatten().find(|size| **size < 0) {
             None => Ok(()),
-            Some(size) => Err(self.unsupported(format!("a tensor has a dimension of size {size}"))),
+            Some(size) => Err(self.impossible(format!("a tensor has a dimension of size {size}"))),
         }
     }
 
@@ -222,7 +222,12 @@ impl<'g> NodeView<'g> {
         RuleError::Argument { node: self.describe(), argument: argument.to_owned(), expected }
     }
 
-    /// The error that the row does not cover a form of the operation.
+    /// The error that the shapes are none that the operation takes and makes.
+    pub fn impossible(&self, what: impl Into<String>) -> RuleError {
+        RuleError::Impossible { node: self.describe(), what: what.into() }
+    }
+
+    /// That the row does not cover a form of the operation: what such a node touches is pinned.
     pub fn unsupported(&self, what: impl Into<String>) -> RuleError {
         RuleError::Unsupported { node: self.describe(), what: what.into() }
     }

@@ -11,7 +11,7 @@ pub(super) fn slice(node: &NodeView) -> Result<Rule, RuleError> {
     let shape = node.shape("self")?;
     let dim = node.dim_or("dim", 0, shape.len())?;
     let Some(&size) = shape.get(dim) else {
-        return Err(node.unsupported("a tensor of rank 0 has no slice"));
+        return Err(node.impossible("a tensor of rank 0 has no slice"));
     };
     let step = node.int_or("step", 1)?;
     let bound = |bound: i64| if bound < 0 { bound.saturating_add(size) } else { bound }.clamp(0, size);

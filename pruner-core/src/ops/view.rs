@@ -64,7 +64,7 @@ fn reshaped(node: &NodeView, argument: Option<&str>) -> Result<Rule, RuleError> 
 fn refine(rule: &mut Builder, node: &NodeView) -> Result<(Vec<Term>, Vec<Term>), RuleError> {
     let (from, to) = (node.shape("self")?, node.result(0)?);
     if elements(from) != elements(to) {
-        return Err(node.unsupported(format!("{from:?} and {to:?} have not the same number of elements")));
+        return Err(node.impossible(format!("{from:?} and {to:?} have not the same number of elements")));
     }
     if from == to {
         let terms: Vec<Term> = (0..from.len()).map(|dim| rule.factor(letter(dim), from[dim], Mark::Free)).collect();

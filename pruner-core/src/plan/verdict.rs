@@ -125,6 +125,7 @@ impl Reason {
             Self::Pinned { pin: Pin::GraphInput } => "graph-input",
             Self::Pinned { pin: Pin::GraphOutput } => "graph-output",
             Self::Pinned { pin: Pin::UnknownOp { .. } } => "unknown-op",
+            Self::Pinned { pin: Pin::UnsupportedForm { .. } } => "unsupported-form",
             Self::Pinned { pin: Pin::NoRefinement { .. } } => "no-refinement",
             Self::Pinned { .. } => "pinned",
             Self::Ignored { .. } => "ignored",

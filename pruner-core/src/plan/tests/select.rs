@@ -235,6 +235,10 @@ fn a_pinned_group_says_why() {
         (Pin::GraphOutput, "graph-output"),
         (Pin::Operation { node: NodeId::new(3), op: "aten::softmax".into(), factor: "s".into() }, "pinned"),
         (Pin::UnknownOp { node: NodeId::new(3), op: "my::op".into() }, "unknown-op"),
+        (
+            Pin::UnsupportedForm { node: NodeId::new(3), op: "aten::einsum".into(), what: "`i,i`".into() },
+            "unsupported-form",
+        ),
         (Pin::NoRefinement { node: NodeId::new(3), op: "aten::view".into() }, "no-refinement"),
     ];
     for (pin, code) in pins {
