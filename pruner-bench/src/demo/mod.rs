@@ -116,17 +116,12 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
 
     let settings = prune::settings(options.steps, options.seed);
     show.pruning(&settings);
-    let mut network = dense.copy()?;
-    let mut watch = Bar::new("pruning, needless training skipped").with_rows(&mut show);
-    let skipping = prune(&mut network.module, &data, settings.clone(), Policy::WhenPruned, &mut watch)?;
+    let (mut network, mut other) = (dense.copy()?, dense.copy()?);
+    let mut watch = Bar::new("pruning").with_rows(&mut show);
+    let runs = [&mut network.module, &mut other.module];
+    let [skipping, always] = prune(runs, &data, &settings, &mut watch)?;
     drop(watch);
-    show.finish(&skipping);
     show.legend(&skipping.steps, settings.limits.round_to);
-
-    show.again();
-    let mut watch = Bar::new("pruning, training after every step");
-    let always = prune(&mut dense.copy()?.module, &data, settings.clone(), Policy::Always, &mut watch)?;
-    drop(watch);
 
     let difference = dense.compare(&skipping, &data)?;
     let (weights, json) = (out.join("pruned.safetensors"), out.join("report.json"));

@@ -61,59 +61,97 @@ pub(super) fn settings(steps: usize, seed: u64) -> Settings {
         .with_seed(seed)
 }
 
-/// Prunes a trained network in steps, each followed by half an epoch of training where `policy` says so, and trains what is
-/// left for an epoch.
-pub(super) fn prune(
-    module: &mut GraphModule,
-    data: &FashionMnist,
-    settings: Settings,
+/// A network that is being pruned in steps, each followed by half an epoch of training where the policy says so.
+pub(super) struct Pruning<'a> {
+    module: &'a mut GraphModule,
+    data: &'a FashionMnist,
     policy: Policy,
-    watch: &mut dyn Watch,
-) -> Result<Pruned, DemoError> {
-    let (steps, seed, epoch) = (settings.steps, settings.seed, data.train.len());
-    let mut pruner = GroupPruner::new(module, settings)?;
-    let mut optimizer = Sgd::new(module.parameters(), sgd());
-    let training = |images, step: usize, macs_per_image| Training {
-        images,
-        batch_size: TRAINING_BATCH,
-        schedule: Schedule::Cosine(0.05),
-        seed: seed.wrapping_add(step as u64),
-        macs_per_image,
-    };
-    let mut evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
-    let mut made: Vec<Step> = Vec::new();
-    // The last epoch counts for two steps.
-    let part = |step: usize, done: f64| (step as f64 + done) / (steps + 2) as f64;
+    pruner: GroupPruner,
+    optimizer: Sgd,
+    evaluation: Evaluation,
+    steps: Vec<Step>,
+}
 
-    for step in 0..steps {
-        // Parameters, buffers and the momentum of the optimiser are cut together.
-        let report = pruner.step(module, &mut optimizer)?;
-        if report.pruned() {
-            evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
-        }
-        let accuracy_after_cut = evaluation.accuracy;
-
-        let mut cost = None;
-        if report.should_train() || policy == Policy::Always {
-            let training = training(epoch / 2, step, report.after.macs);
-            let after_batch = &mut |done| watch.part(part(step, done));
-            cost = Some(train(module, &mut optimizer, &data.train, &training, after_batch)?);
-            evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
-        }
-
-        let over = report.is_terminal();
-        let accuracy_after_training = cost.map(|_| evaluation.accuracy);
-        made.push(Step { report, accuracy_after_cut, training: cost, accuracy_after_training });
-        watch.step(&made[made.len() - 1]);
-        if over {
-            break;
-        }
+impl<'a> Pruning<'a> {
+    /// A trained network before the first step.
+    pub(super) fn new(
+        module: &'a mut GraphModule,
+        data: &'a FashionMnist,
+        settings: Settings,
+        policy: Policy,
+    ) -> Result<Self, DemoError> {
+        let pruner = GroupPruner::new(module, settings)?;
+        let optimizer = Sgd::new(module.parameters(), sgd());
+        let evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
+        Ok(Self { module, data, policy, pruner, optimizer, evaluation, steps: Vec::new() })
     }
 
-    let training = training(epoch, steps, pruner.counts().macs);
-    let after_batch = &mut |done: f64| watch.part(part(steps, 2.0 * done));
-    let finish = train(module, &mut optimizer, &data.train, &training, after_batch)?;
-    evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
-    let (counts, kept) = (pruner.counts(), pruner.kept().clone());
-    Ok(Pruned { steps: made, finish, evaluation, counts, kept })
+    /// Makes a step, and trains where that is worth its while or the policy is to train always. `None` where the run is over.
+    pub(super) fn step(&mut self, after_batch: &mut dyn FnMut(f64)) -> Result<Option<&Step>, DemoError> {
+        if self.is_over() {
+            return Ok(None);
+        }
+        // Parameters, buffers and the momentum of the optimiser are cut together.
+        let report = self.pruner.step(self.module, &mut self.optimizer)?;
+        if report.pruned() {
+            self.evaluation = evaluate(self.module, &self.data.test, EVALUATION_BATCH)?;
+        }
+        let accuracy_after_cut = self.evaluation.accuracy;
+        let train = report.should_train() || self.policy == Policy::Always;
+        let training = if train { Some(self.train(self.data.train.len() / 2, after_batch)?) } else { None };
+        let accuracy_after_training = training.map(|_| self.evaluation.accuracy);
+        self.steps.push(Step { report, accuracy_after_cut, training, accuracy_after_training });
+        Ok(self.steps.last())
+    }
+
+    /// Trains what is left for an epoch.
+    pub(super) fn finish(mut self, after_batch: &mut dyn FnMut(f64)) -> Result<Pruned, DemoError> {
+        let finish = self.train(self.data.train.len(), after_batch)?;
+        let (counts, kept) = (self.pruner.counts(), self.pruner.kept().clone());
+        Ok(Pruned { steps: self.steps, finish, evaluation: self.evaluation, counts, kept })
+    }
+
+    fn is_over(&self) -> bool {
+        let settings = self.pruner.settings();
+        self.steps.len() == settings.steps || self.steps.last().is_some_and(|step| step.report.is_terminal())
+    }
+
+    fn train(&mut self, images: usize, after_batch: &mut dyn FnMut(f64)) -> Result<Cost, DemoError> {
+        let training = Training {
+            images,
+            batch_size: TRAINING_BATCH,
+            schedule: Schedule::Cosine(0.05),
+            seed: self.pruner.settings().seed.wrapping_add(self.steps.len() as u64),
+            macs_per_image: self.pruner.counts().macs,
+        };
+        let cost = train(self.module, &mut self.optimizer, &self.data.train, &training, after_batch)?;
+        self.evaluation = evaluate(self.module, &self.data.test, EVALUATION_BATCH)?;
+        Ok(cost)
+    }
+}
+
+/// Prunes two copies of a trained network under both policies: a step of the one and a step of the other in turns, so that
+/// their seconds compare whatever else the machine does meanwhile.
+pub(super) fn prune(
+    [skipping, always]: [&mut GraphModule; 2],
+    data: &FashionMnist,
+    settings: &Settings,
+    watch: &mut dyn Watch,
+) -> Result<[Pruned; 2], DemoError> {
+    let mut skipping = Pruning::new(skipping, data, settings.clone(), Policy::WhenPruned)?;
+    let mut always = Pruning::new(always, data, settings.clone(), Policy::Always)?;
+    // The last epoch of each counts for two steps.
+    let all = 2.0 * (settings.steps + 2) as f64;
+    for step in 0..settings.steps {
+        let before = 2.0 * step as f64;
+        if let Some(step) = skipping.step(&mut |done| watch.part((before + done) / all))? {
+            watch.step(step);
+        }
+        always.step(&mut |done| watch.part((before + 1.0 + done) / all))?;
+    }
+    let before = 2.0 * settings.steps as f64;
+    let skipping = skipping.finish(&mut |done| watch.part((before + 2.0 * done) / all))?;
+    watch.finish(&skipping);
+    let always = always.finish(&mut |done| watch.part((before + 2.0 + 2.0 * done) / all))?;
+    Ok([skipping, always])
 }

@@ -63,7 +63,8 @@ impl<'a> Show<'a> {
             percent(limits.target_ratio)
         ));
         self.line(format_args!("   every layer keeps a multiple of {} channels.", limits.round_to));
-        self.line("   Each step that pruned something is followed by half an epoch of training.");
+        self.line("   Each step that pruned something is followed by half an epoch of training. A");
+        self.line("   copy, step by step in turns with it, is trained after every step.");
         self.line("");
         self.line("        channels gone                         accuracy");
         self.line("  step  asked  done  left  params    MACs   cut  trained  seconds  pruned");
@@ -106,13 +107,10 @@ impl<'a> Show<'a> {
         }
     }
 
-    pub(super) fn again(&mut self) {
-        self.line("");
-        self.line("3. The same from the same trained network, with training after every step.");
-    }
-
     pub(super) fn savings(&mut self, report: &DemoReport) {
         let (skipping, always, savings) = (&report.skipping, &report.always, &report.savings);
+        self.line("");
+        self.line("3. What was saved by training only after steps that pruned something:");
         let part = |part: f64, whole: f64| if whole > 0.0 { percent(part / whole) } else { percent(0.0) };
         // Where nothing was skipped, seconds differ by what else the machine did.
         let seconds_saved = if savings.epochs > 0.0 {

@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
-use super::prune::Step;
+use super::prune::{Pruned, Step};
 use super::show::Show;
 
 /// Who looks on while a network is pruned.
@@ -12,6 +12,9 @@ pub(super) trait Watch {
 
     /// A step that is over with its training.
     fn step(&mut self, step: &Step);
+
+    /// The training after the last step is over.
+    fn finish(&mut self, run: &Pruned);
 }
 
 /// The finest part of the work that moves the bar.
@@ -53,6 +56,12 @@ impl Watch for Bar<'_, '_> {
     fn step(&mut self, step: &Step) {
         if let Some(rows) = &mut self.rows {
             self.bar.suspend(|| rows.row(step));
+        }
+    }
+
+    fn finish(&mut self, run: &Pruned) {
+        if let Some(rows) = &mut self.rows {
+            self.bar.suspend(|| rows.finish(run));
         }
     }
 }
