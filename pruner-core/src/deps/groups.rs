@@ -1,12 +1,12 @@
 //! Groups from axis variables: the places where each variable occurs in stored tensors.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deps::Analysis;
 use crate::deps::expr::Expr;
-use crate::deps::group::{Group, Layout, Member, Pin, Side};
+use crate::deps::group::{Group, Member, Pin, Side};
 use crate::deps::kept::Kept;
+use crate::deps::layout::Layout;
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::{NodeView, Term};
@@ -67,8 +67,8 @@ impl Group for AxisGroup {
 /// Where a stored tensor is read first: the node, which of its operands it is, and the argument that this is.
 type Reader<'a> = (NodeId, usize, &'a str);
 
-/// The dimensions of stored tensors in which a variable occurs.
-type Places = Vec<(ValueId, usize)>;
+/// The dimensions of stored tensors in which a variable occurs, and where in each.
+type Places = Vec<(ValueId, usize, Layout)>;
 
 /// The groups of an analysis whose expressions are final.
 pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
@@ -79,29 +79,26 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
     let mut found: Vec<AxisId> = Vec::new();
     let mut places: Vec<Places> = vec![Places::new(); analysis.axes.len()];
     let mut repeated = BTreeMap::new();
-    let mut axes = Vec::new();
+    let all = Kept::all();
     for &((node, ..), value) in &order {
         for (dim, e) in analysis.dims(value).iter().enumerate() {
-            e.each_axis(&mut |axis| axes.push(axis));
-            axes.sort_unstable();
-            axes.dedup();
-            for axis in axes.drain(..) {
+            for (axis, layout) in all.layouts(analysis, e) {
                 let places = &mut places[axis.index()];
                 if places.is_empty() {
                     found.push(axis);
                 }
-                places.push((value, dim));
-                if is_repeated(e, axis) {
-                    repeated.entry(axis).or_insert(node);
-                }
+                places.push((value, dim, layout));
             }
+            each_repeated(e, &mut |axis| {
+                repeated.entry(axis).or_insert(node);
+            });
         }
     }
     let graph = analysis.graph();
-    let trained = |places: &Places| places.iter().any(|&(value, _)| graph.value(value).origin == Origin::Parameter);
+    let trained = |places: &Places| places.iter().any(|&(value, ..)| graph.value(value).origin == Origin::Parameter);
     // A kernel's or a vocabulary's axis is pinned where it is read and goes nowhere: it is no channel of anything.
     let internal = |pin: Option<&Pin>, places: &Places| match (pin, places.as_slice()) {
-        (Some(Pin::Operation { node, .. }), [(value, _)]) => reader(*value).0 == *node,
+        (Some(Pin::Operation { node, .. }), [(value, ..)]) => reader(*value).0 == *node,
         _ => false,
     };
     found.retain(|axis| {
@@ -109,9 +106,11 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
         trained(places) && !internal(analysis.axes[axis.index()].pin.as_ref(), places)
     });
     let group = |(index, &axis): (usize, &AxisId)| {
-        let places = &places[axis.index()];
-        let members: Vec<_> =
-            places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, axis)).collect();
+        let places = std::mem::take(&mut places[axis.index()]);
+        let members: Vec<_> = places
+            .into_iter()
+            .map(|(value, dim, layout)| member(analysis, reader(value), value, dim, layout))
+            .collect();
         let info = &analysis.axes[axis.index()];
         let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
         AxisGroup {
@@ -133,36 +132,23 @@ impl Analysis {
     /// The groups as they are with the coordinates that are left.
     pub fn groups_left(&self, kept: &Kept) -> Vec<AxisGroup> {
         let mut groups = self.groups().to_vec();
+        let mut shared = BTreeMap::new();
         for group in &mut groups {
             if let Some(left) = kept.of(group.axis) {
                 group.coordinates = left.to_vec();
             }
             for member in &mut group.members {
-                let e = &self.dims(member.value)[member.dim];
-                if let Some(positions) = kept.positions(self, e) {
-                    member.layout = restrict(&member.layout, &positions, &group.coordinates);
-                }
+                let (value, dim) = (member.value, member.dim);
+                member.layout = match &self.dims(value)[dim] {
+                    Expr::Axis(_) => Layout::Identity(group.coordinates.len()),
+                    e => {
+                        let layouts = shared.entry((value, dim)).or_insert_with(|| kept.layouts(self, e));
+                        layouts[&group.axis].clone()
+                    }
+                };
             }
         }
         groups
-    }
-}
-
-/// A layout at the positions that are left, in terms of the coordinates that are left.
-fn restrict(layout: &Layout, positions: &[u32], left: &[u32]) -> Layout {
-    match layout {
-        Layout::Identity(_) => Layout::Identity(positions.len()),
-        Layout::Table(table) => Layout::Table(
-            positions
-                .iter()
-                .map(|&position| match table[position as usize] {
-                    Layout::NONE => Layout::NONE,
-                    coordinate => {
-                        left.binary_search(&coordinate).expect("a position is left only where its coordinate is") as u32
-                    }
-                })
-                .collect(),
-        ),
     }
 }
 
@@ -180,7 +166,7 @@ fn readers(analysis: &Analysis) -> Vec<Option<Reader<'_>>> {
     readers
 }
 
-fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, axis: AxisId) -> Member {
+fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, layout: Layout) -> Member {
     let graph = analysis.graph();
     let (node, slot, argument) = reader;
     let stored = graph.value(value);
@@ -191,7 +177,7 @@ fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, axis:
         dim,
         side: side(analysis, node, slot, dim),
         reader: (node, graph.node(node).op.clone(), argument.to_owned()),
-        layout: layout(analysis, &analysis.dims(value)[dim], axis),
+        layout,
     }
 }
 
@@ -224,35 +210,17 @@ fn name(members: &[Member]) -> String {
     format!("{}:{}", member.name, member.dim)
 }
 
-/// Whether one position of the dimension can belong to several coordinates of the variable.
-fn is_repeated(e: &Expr, axis: AxisId) -> bool {
-    match e {
-        Expr::Axis(_) | Expr::Index(..) => false,
-        Expr::Sum(elements) => elements.iter().any(|e| is_repeated(e, axis)),
-        Expr::Product(elements) => {
-            elements.iter().filter(|e| e.contains(axis)).count() > 1 || elements.iter().any(|e| is_repeated(e, axis))
+/// Calls `visit` with the variables of which one position of the dimension can belong to several coordinates.
+fn each_repeated(e: &Expr, visit: &mut impl FnMut(AxisId)) {
+    let (Expr::Sum(elements) | Expr::Product(elements)) = e else { return };
+    elements.iter().for_each(|e| each_repeated(e, visit));
+    if matches!(e, Expr::Product(_)) {
+        let mut seen = BTreeSet::new();
+        for element in elements.iter() {
+            let mut axes = BTreeSet::new();
+            element.each_axis(&mut |axis| _ = axes.insert(axis));
+            axes.intersection(&seen).for_each(|&axis| visit(axis));
+            seen.append(&mut axes);
         }
-    }
-}
-
-fn layout(analysis: &Analysis, e: &Expr, axis: AxisId) -> Layout {
-    match e {
-        Expr::Axis(_) => Layout::Identity(analysis.axis_size(axis)),
-        _ => Layout::Table(Arc::from(table(analysis, e, axis))),
-    }
-}
-
-fn table(analysis: &Analysis, e: &Expr, axis: AxisId) -> Vec<u32> {
-    match e {
-        Expr::Axis(own) if *own == axis => (0..analysis.axis_size(axis) as u32).collect(),
-        Expr::Axis(other) => vec![Layout::NONE; analysis.axis_size(*other)],
-        Expr::Index(own, indices) if *own == axis => indices.to_vec(),
-        Expr::Index(_, indices) => vec![Layout::NONE; indices.len()],
-        Expr::Sum(elements) => elements.iter().flat_map(|e| table(analysis, e, axis)).collect(),
-        Expr::Product(elements) => elements.iter().fold(vec![Layout::NONE], |outer, e| {
-            let inner = table(analysis, e, axis);
-            // One element at most holds the variable, so of two coordinates at least one is `NONE`, the largest number.
-            outer.iter().flat_map(|&o| inner.iter().map(move |&i| o.min(i))).collect()
-        }),
     }
 }

@@ -1,9 +1,10 @@
-//! What is left of a network after cuts: sizes and positions of any dimension, evaluated from its expression.
+//! What is left of a network after cuts: sizes, positions and layouts of any dimension, evaluated from its expression.
 
 use std::collections::BTreeMap;
 
 use crate::deps::Analysis;
 use crate::deps::expr::Expr;
+use crate::deps::layout::Layout;
 use crate::ids::{AxisId, GroupId, ValueId};
 use crate::ops::Term;
 
@@ -93,6 +94,51 @@ impl Kept {
         }
     }
 
+    /// The layout of each axis variable in a dimension, in terms of the positions and coordinates that are left.
+    pub(super) fn layouts(&self, analysis: &Analysis, e: &Expr) -> BTreeMap<AxisId, Layout> {
+        self.sized_layouts(analysis, e).1
+    }
+
+    /// The positions left of a dimension, and the layouts of its variables.
+    fn sized_layouts(&self, analysis: &Analysis, e: &Expr) -> (usize, BTreeMap<AxisId, Layout>) {
+        let one = |axis, layout: Layout| (layout.len(), BTreeMap::from([(axis, layout)]));
+        let parts = |elements: &[Expr]| elements.iter().map(|e| self.sized_layouts(analysis, e)).collect::<Vec<_>>();
+        match e {
+            Expr::Axis(axis) => {
+                let size = self.of(*axis).map_or_else(|| analysis.axis_size(*axis), <[u32]>::len);
+                one(*axis, Layout::Identity(size))
+            }
+            Expr::Index(axis, indices) => {
+                let table = self.of(*axis).map_or_else(
+                    || indices.clone(),
+                    |left| indices.iter().filter_map(|index| Some(left.binary_search(index).ok()? as u32)).collect(),
+                );
+                one(*axis, Layout::Table(table))
+            }
+            Expr::Sum(elements) => {
+                let parts = parts(elements);
+                let len = parts.iter().map(|(len, _)| len).sum();
+                let mut start = 0;
+                let placed = parts.into_iter().flat_map(|(part, layouts)| {
+                    let at = start;
+                    start += part;
+                    layouts.into_iter().map(move |(axis, layout)| (axis, layout.placed(at, len)))
+                });
+                (len, joined(placed))
+            }
+            Expr::Product(elements) => {
+                let parts = parts(elements);
+                let sizes: Vec<_> = parts.iter().map(|(size, _)| *size).collect();
+                let repeated = parts.into_iter().enumerate().flat_map(|(index, (_, layouts))| {
+                    let (outer, inner) = (sizes[..index].iter().product(), sizes[index + 1..].iter().product());
+                    layouts.into_iter().map(move |(axis, layout)| (axis, layout.repeated(outer, inner)))
+                });
+                let layouts = joined(repeated);
+                (sizes.iter().product(), layouts)
+            }
+        }
+    }
+
     /// The size of a term of a rule whose factors stand for `factors`.
     pub(super) fn term_size(&self, analysis: &Analysis, term: &Term, factors: &[Expr]) -> usize {
         match term {
@@ -105,4 +151,13 @@ impl Kept {
             }
         }
     }
+}
+
+/// The layouts of a dimension, those of one variable made one.
+fn joined(layouts: impl Iterator<Item = (AxisId, Layout)>) -> BTreeMap<AxisId, Layout> {
+    let mut of: BTreeMap<AxisId, Vec<Layout>> = BTreeMap::new();
+    for (axis, layout) in layouts {
+        of.entry(axis).or_default().push(layout);
+    }
+    of.into_iter().map(|(axis, layouts)| (axis, Layout::joined(layouts))).collect()
 }

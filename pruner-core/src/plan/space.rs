@@ -85,7 +85,7 @@ fn granularity(group: &dyn Group, round_to: usize) -> usize {
     let mut unit = 0;
     for member in group.members() {
         let mut positions = vec![0_usize; group.size()];
-        for coordinate in member.layout.coordinates().flatten() {
+        for (_, coordinate) in member.layout.places() {
             if let Some(count) = positions.get_mut(coordinate as usize) {
                 *count += 1;
             }
@@ -116,7 +116,7 @@ impl Members {
         let size = group.size();
         let mut members = Self { members_of: vec![Vec::new(); size], spare: Vec::new() };
         for member in group.members() {
-            let mut present: Vec<u32> = member.layout.coordinates().flatten().collect();
+            let mut present: Vec<u32> = member.layout.places().map(|(_, coordinate)| coordinate).collect();
             present.sort_unstable();
             present.dedup();
             if present.len() >= size {
