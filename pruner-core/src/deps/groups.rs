@@ -67,8 +67,8 @@ impl Group for AxisGroup {
 /// Where a stored tensor is read first: the node, which of its operands it is, and the argument that this is.
 type Reader<'a> = (NodeId, usize, &'a str);
 
-/// The dimensions of stored tensors in which a variable occurs, and where in each.
-type Places = Vec<(ValueId, usize, Layout)>;
+/// The dimensions of stored tensors in which a variable occurs.
+type Places = Vec<(ValueId, usize)>;
 
 /// The groups of an analysis whose expressions are final.
 pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
@@ -79,15 +79,18 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
     let mut found: Vec<AxisId> = Vec::new();
     let mut places: Vec<Places> = vec![Places::new(); analysis.axes.len()];
     let mut repeated = BTreeMap::new();
-    let all = Kept::all();
+    let mut axes = Vec::new();
     for &((node, ..), value) in &order {
         for (dim, e) in analysis.dims(value).iter().enumerate() {
-            for (axis, layout) in all.layouts(analysis, e) {
+            e.each_axis(&mut |axis| axes.push(axis));
+            axes.sort_unstable();
+            axes.dedup();
+            for axis in axes.drain(..) {
                 let places = &mut places[axis.index()];
                 if places.is_empty() {
                     found.push(axis);
                 }
-                places.push((value, dim, layout));
+                places.push((value, dim));
             }
             each_repeated(e, &mut |axis| {
                 repeated.entry(axis).or_insert(node);
@@ -95,10 +98,10 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
         }
     }
     let graph = analysis.graph();
-    let trained = |places: &Places| places.iter().any(|&(value, ..)| graph.value(value).origin == Origin::Parameter);
+    let trained = |places: &Places| places.iter().any(|&(value, _)| graph.value(value).origin == Origin::Parameter);
     // A kernel's or a vocabulary's axis is pinned where it is read and goes nowhere: it is no channel of anything.
     let internal = |pin: Option<&Pin>, places: &Places| match (pin, places.as_slice()) {
-        (Some(Pin::Operation { node, .. }), [(value, ..)]) => reader(*value).0 == *node,
+        (Some(Pin::Operation { node, .. }), [(value, _)]) => reader(*value).0 == *node,
         _ => false,
     };
     found.retain(|axis| {
@@ -106,12 +109,11 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
         trained(places) && !internal(analysis.axes[axis.index()].pin.as_ref(), places)
     });
     let group = |(index, &axis): (usize, &AxisId)| {
-        let places = std::mem::take(&mut places[axis.index()]);
-        let members: Vec<_> = places
-            .into_iter()
-            .map(|(value, dim, layout)| member(analysis, reader(value), value, dim, layout))
-            .collect();
+        let places = &places[axis.index()];
         let info = &analysis.axes[axis.index()];
+        let layout = Layout::Identity(info.size);
+        let members: Vec<_> =
+            places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, layout.clone())).collect();
         let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
         AxisGroup {
             id: GroupId::new(index),
@@ -125,30 +127,41 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
             inexact: info.inexact,
         }
     };
-    found.iter().enumerate().map(group).collect()
+    let mut groups: Vec<_> = found.iter().enumerate().map(group).collect();
+    lay_out(analysis, &Kept::all(), &mut groups);
+    groups
 }
 
 impl Analysis {
     /// The groups as they are with the coordinates that are left.
     pub fn groups_left(&self, kept: &Kept) -> Vec<AxisGroup> {
         let mut groups = self.groups().to_vec();
-        let mut shared = BTreeMap::new();
         for group in &mut groups {
             if let Some(left) = kept.of(group.axis) {
                 group.coordinates = left.to_vec();
             }
-            for member in &mut group.members {
-                let (value, dim) = (member.value, member.dim);
-                member.layout = match &self.dims(value)[dim] {
-                    Expr::Axis(_) => Layout::Identity(group.coordinates.len()),
-                    e => {
-                        let layouts = shared.entry((value, dim)).or_insert_with(|| kept.layouts(self, e));
-                        layouts[&group.axis].clone()
-                    }
-                };
-            }
         }
+        lay_out(self, kept, &mut groups);
         groups
+    }
+}
+
+/// Gives every member the layout that it has with the coordinates that are left.
+fn lay_out(analysis: &Analysis, kept: &Kept, groups: &mut [AxisGroup]) {
+    // A dimension is gone through once for all groups that it holds.
+    let mut shared = BTreeMap::new();
+    for group in groups {
+        for member in &mut group.members {
+            let (value, dim) = (member.value, member.dim);
+            member.layout = match &analysis.dims(value)[dim] {
+                Expr::Axis(_) => Layout::Identity(group.coordinates.len()),
+                e => {
+                    let layouts = shared.entry((value, dim)).or_insert_with(|| kept.layouts(analysis, e));
+                    let at = layouts.binary_search_by_key(&group.axis, |(axis, _)| *axis);
+                    layouts[at.expect("a group occurs in its members")].1.clone()
+                }
+            };
+        }
     }
 }
 

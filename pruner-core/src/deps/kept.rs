@@ -8,6 +8,9 @@ use crate::deps::layout::Layout;
 use crate::ids::{AxisId, GroupId, ValueId};
 use crate::ops::Term;
 
+/// The layout of each axis variable that occurs in a dimension, by variable.
+type Layouts = Vec<(AxisId, Layout)>;
+
 /// The coordinates of each group that are left, by their numbers before the first cut.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kept {
@@ -95,13 +98,13 @@ impl Kept {
     }
 
     /// The layout of each axis variable in a dimension, in terms of the positions and coordinates that are left.
-    pub(super) fn layouts(&self, analysis: &Analysis, e: &Expr) -> BTreeMap<AxisId, Layout> {
+    pub(super) fn layouts(&self, analysis: &Analysis, e: &Expr) -> Layouts {
         self.sized_layouts(analysis, e).1
     }
 
     /// The positions left of a dimension, and the layouts of its variables.
-    fn sized_layouts(&self, analysis: &Analysis, e: &Expr) -> (usize, BTreeMap<AxisId, Layout>) {
-        let one = |axis, layout: Layout| (layout.len(), BTreeMap::from([(axis, layout)]));
+    fn sized_layouts(&self, analysis: &Analysis, e: &Expr) -> (usize, Layouts) {
+        let one = |axis, layout: Layout| (layout.len(), vec![(axis, layout)]);
         let parts = |elements: &[Expr]| elements.iter().map(|e| self.sized_layouts(analysis, e)).collect::<Vec<_>>();
         match e {
             Expr::Axis(axis) => {
@@ -154,10 +157,12 @@ impl Kept {
 }
 
 /// The layouts of a dimension, those of one variable made one.
-fn joined(layouts: impl Iterator<Item = (AxisId, Layout)>) -> BTreeMap<AxisId, Layout> {
-    let mut of: BTreeMap<AxisId, Vec<Layout>> = BTreeMap::new();
-    for (axis, layout) in layouts {
-        of.entry(axis).or_default().push(layout);
-    }
-    of.into_iter().map(|(axis, layouts)| (axis, Layout::joined(layouts))).collect()
+fn joined(layouts: impl Iterator<Item = (AxisId, Layout)>) -> Layouts {
+    let mut layouts: Layouts = layouts.collect();
+    layouts.sort_by_key(|(axis, _)| *axis);
+    let of_one = |same: &[(AxisId, Layout)]| match same {
+        [one] => one.clone(),
+        _ => (same[0].0, Layout::joined(same.iter().map(|(_, layout)| layout))),
+    };
+    layouts.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
 }

@@ -67,6 +67,19 @@ impl Layout {
         blocks.places().chain(spelt_out)
     }
 
+    /// How many coordinates there are, from 0 on, and how many positions each of them has; `None` for a table, which may
+    /// have some coordinates and not others.
+    pub fn regular(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Identity(len) => Some((*len, 1)),
+            Self::Blocks(blocks) => match blocks.outer * blocks.inner {
+                0 => Some((0, 0)),
+                positions => Some((blocks.size, positions)),
+            },
+            Self::Table(_) => None,
+        }
+    }
+
     /// The layout in a dimension of `len` positions, of which those from `start` on are this one's and the others belong
     /// to other groups.
     #[must_use]
@@ -108,13 +121,11 @@ impl Layout {
     /// The layout that has the places of all of `layouts`, which are of one dimension.
     ///
     /// Where one position has several coordinates, it has the least of them.
-    pub(super) fn joined(mut layouts: Vec<Self>) -> Self {
-        if layouts.len() == 1 {
-            return layouts.remove(0);
-        }
-        let mut table = vec![Self::NONE; layouts.first().map_or(0, Self::len)];
-        for (position, coordinate) in layouts.iter().flat_map(Self::places) {
-            table[position] = table[position].min(coordinate);
+    pub(super) fn joined<'a>(layouts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut table = Vec::new();
+        for layout in layouts {
+            table.resize(layout.len(), Self::NONE);
+            layout.places().for_each(|(position, coordinate)| table[position] = coordinate.min(table[position]));
         }
         Self::Table(table.into())
     }
@@ -142,7 +153,6 @@ impl Blocks {
     }
 
     fn places(self) -> impl Iterator<Item = (usize, u32)> {
-        let block = self.size * self.inner;
         (0..self.outer).flat_map(move |outer| {
             let start = self.start + outer * self.period;
             (0..self.size)
