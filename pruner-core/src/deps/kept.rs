@@ -166,3 +166,91 @@ fn joined(layouts: impl Iterator<Item = (AxisId, Layout)>) -> Layouts {
     };
     layouts.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::deps::axes::Axes;
+    use crate::graph::{Graph, TensorMeta};
+
+    const SIZES: [usize; 4] = [2, 3, 1, 4];
+
+    /// An analysis whose variables have these sizes.
+    fn analysis() -> Analysis {
+        let mut graph = Graph::new();
+        let meta = TensorMeta::f32([2]);
+        let weight = graph.add_parameter("w", meta.clone());
+        let result = graph.call("aten::relu", vec![("self", weight.into())], meta);
+        graph.set_outputs(vec![result]);
+        let mut analysis = Analysis::new(&graph).expect("the graph is sound");
+        let mut axes = Axes::default();
+        for size in SIZES {
+            axes.fresh(size);
+        }
+        analysis.axes = axes.into_axes();
+        analysis
+    }
+
+    fn dims() -> impl Strategy<Value = Expr> {
+        let axis = (0..SIZES.len()).prop_map(AxisId::new);
+        let index = (axis.clone(), prop::collection::vec(any::<prop::sample::Index>(), 0..4));
+        let leaf = prop_oneof![
+            3 => axis.prop_map(Expr::Axis),
+            1 => index.prop_map(|(axis, at)| {
+                Expr::Index(axis, at.iter().map(|at| at.index(SIZES[axis.index()]) as u32).collect())
+            }),
+        ];
+        leaf.prop_recursive(3, 12, 3, |element| {
+            let elements = prop::collection::vec(element, 0..4);
+            prop_oneof![elements.clone().prop_map(Expr::sum), elements.prop_map(Expr::product)]
+        })
+    }
+
+    /// The coordinate of each position before the first cut: the definition of a layout, spelt out.
+    fn table(e: &Expr, axis: AxisId) -> Vec<u32> {
+        match e {
+            Expr::Axis(own) if *own == axis => (0..SIZES[axis.index()] as u32).collect(),
+            Expr::Axis(other) => vec![Layout::NONE; SIZES[other.index()]],
+            Expr::Index(own, indices) if *own == axis => indices.to_vec(),
+            Expr::Index(_, indices) => vec![Layout::NONE; indices.len()],
+            Expr::Sum(elements) => elements.iter().flat_map(|e| table(e, axis)).collect(),
+            Expr::Product(elements) => elements.iter().fold(vec![Layout::NONE], |outer, e| {
+                let inner = table(e, axis);
+                outer.iter().flat_map(|&o| inner.iter().map(move |&i| o.min(i))).collect()
+            }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_layout_is_its_table_at_the_positions_that_are_left(
+            e in dims(),
+            cut in prop::collection::vec(prop::collection::vec(any::<bool>(), 4), SIZES.len()),
+        ) {
+            let analysis = analysis();
+            let mut kept = Kept::all();
+            for (axis, cut) in cut.iter().enumerate().filter(|(_, cut)| cut[0]) {
+                let left = (0..SIZES[axis]).filter(|&at| !cut[at]).map(|at| at as u32).collect();
+                kept.left.insert(AxisId::new(axis), left);
+            }
+            let layouts = kept.layouts(&analysis, &e);
+            for axis in (0..SIZES.len()).map(AxisId::new) {
+                let left = kept.of(axis).map_or_else(|| (0..SIZES[axis.index()] as u32).collect(), <[u32]>::to_vec);
+                let all = table(&e, axis);
+                let positions = kept.positions(&analysis, &e).unwrap_or_else(|| (0..all.len() as u32).collect());
+                let expected: Vec<_> = positions
+                    .iter()
+                    .map(|&at| Some(all[at as usize]).filter(|&at| at != Layout::NONE))
+                    .map(|at| at.map(|at| left.binary_search(&at).expect("its coordinate is left") as u32))
+                    .collect();
+                let found = layouts.iter().find(|(own, _)| *own == axis);
+                prop_assert_eq!(found.is_some(), e.contains(axis));
+                if let Some((_, layout)) = found {
+                    prop_assert_eq!(layout.coordinates().collect::<Vec<_>>(), expected);
+                }
+            }
+        }
+    }
+}

@@ -183,3 +183,118 @@ impl Blocks {
         Some(blocks)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is done to a layout.
+    #[derive(Clone, Copy, Debug)]
+    enum Move {
+        /// Positions of other groups before and behind it.
+        Placed(usize, usize),
+        /// Positions outside and inside of it.
+        Repeated(usize, usize),
+    }
+
+    fn moves() -> impl Strategy<Value = Vec<Move>> {
+        let one = prop_oneof![
+            (0_usize..4, 0_usize..4).prop_map(|(before, behind)| Move::Placed(before, behind)),
+            (0_usize..4, 0_usize..4).prop_map(|(outer, inner)| Move::Repeated(outer, inner)),
+        ];
+        prop::collection::vec(one, 0..5)
+    }
+
+    /// The layout, and the same spelt out at every move.
+    fn play(size: usize, moves: &[Move]) -> (Layout, Vec<u32>) {
+        let mut layout = Layout::Identity(size);
+        let mut table: Vec<u32> = (0..size as u32).collect();
+        for step in moves {
+            (layout, table) = match *step {
+                Move::Placed(before, behind) => {
+                    let none = |count| vec![Layout::NONE; count];
+                    let len = before + table.len() + behind;
+                    (layout.placed(before, len), [none(before), table, none(behind)].concat())
+                }
+                Move::Repeated(outer, inner) => {
+                    let block: Vec<_> = table.iter().flat_map(|&at| vec![at; inner]).collect();
+                    (layout.repeated(outer, inner), block.repeat(outer))
+                }
+            };
+        }
+        (layout, table)
+    }
+
+    fn check(layout: &Layout, table: &[u32]) {
+        let spelt_out = Layout::Table(table.into());
+        let expected: Vec<_> = table.iter().map(|&at| Some(at).filter(|&at| at != Layout::NONE)).collect();
+        for layout in [layout, &spelt_out] {
+            assert_eq!(layout.coordinates().collect::<Vec<_>>(), expected);
+            assert_eq!(layout.len(), expected.len());
+            let places: Vec<_> = (0..).zip(&expected).filter_map(|(at, found)| Some((at, (*found)?))).collect();
+            assert_eq!(layout.places().collect::<Vec<_>>(), places);
+        }
+        assert_eq!(*layout, spelt_out);
+        assert_eq!(spelt_out, *layout);
+        if let Some((coordinates, positions)) = layout.regular() {
+            let mut found: Vec<_> = expected.iter().flatten().copied().collect();
+            found.sort_unstable();
+            assert_eq!(found, (0..coordinates as u32).flat_map(|at| vec![at; positions]).collect::<Vec<_>>());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_layout_has_the_coordinates_of_its_table(size in 0_usize..5, moves in moves()) {
+            let (layout, table) = play(size, &moves);
+            check(&layout, &table);
+        }
+
+        #[test]
+        fn layouts_are_equal_where_their_tables_are(
+            a in (0_usize..3, moves()),
+            b in (0_usize..3, moves()),
+        ) {
+            let ((a, of_a), (b, of_b)) = (play(a.0, &a.1), play(b.0, &b.1));
+            prop_assert_eq!(a == b, of_a == of_b);
+        }
+
+        #[test]
+        fn joined_layouts_have_the_places_of_each(size in 1_usize..4, starts in prop::collection::vec(0_usize..8, 1..4)) {
+            let layouts: Vec<_> = starts.iter().map(|&start| Layout::Identity(size).placed(start, 12)).collect();
+            let mut expected = vec![None; 12];
+            for (at, coordinate) in layouts.iter().flat_map(Layout::places) {
+                expected[at] = Some(expected[at].map_or(coordinate, |other: u32| other.min(coordinate)));
+            }
+            prop_assert_eq!(Layout::joined(&layouts).coordinates().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn a_layout_of_the_whole_dimension_is_the_identity() {
+        for whole in [Layout::Identity(4).placed(0, 4), Layout::Identity(4).repeated(1, 1)] {
+            assert!(matches!(whole, Layout::Identity(4)), "{whole:?}");
+        }
+    }
+
+    #[test]
+    fn concatenations_and_products_are_not_spelt_out() {
+        let heads = Layout::Identity(3).repeated(1, 2);
+        check(&heads, &[0, 0, 1, 1, 2, 2]);
+        let queries = Layout::Identity(2).placed(0, 6).repeated(2, 1);
+        check(&queries, &[[0, 1].as_slice(), &[Layout::NONE; 4]].concat().repeat(2));
+        let among_others = queries.clone().placed(1, 20);
+        for layout in [heads, queries, among_others] {
+            assert!(matches!(layout, Layout::Blocks(_)), "{layout:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_at_unequal_distances_are_spelt_out() {
+        let layout = Layout::Identity(1).repeated(2, 1).placed(0, 3).repeated(2, 1);
+        check(&layout, &[0, 0, Layout::NONE, 0, 0, Layout::NONE]);
+        assert!(matches!(layout, Layout::Table(_)), "{layout:?}");
+    }
+}
