@@ -111,6 +111,7 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
     let group = |(index, &axis): (usize, &AxisId)| {
         let places = &places[axis.index()];
         let info = &analysis.axes[axis.index()];
+        // Each member is laid out once all groups are there.
         let layout = Layout::Identity(info.size);
         let members: Vec<_> =
             places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, layout.clone())).collect();

@@ -58,26 +58,25 @@ impl Layout {
     ///
     /// It passes over what belongs to other groups, which in a concatenation is nearly all.
     pub fn places(&self) -> impl Iterator<Item = (usize, u32)> + '_ {
-        let (blocks, table) = match self {
-            Self::Identity(len) => (Blocks::of(*len), &[][..]),
-            Self::Blocks(blocks) => (*blocks, &[][..]),
-            Self::Table(table) => (Blocks::of(0), &table[..]),
-        };
+        let table = if let Self::Table(table) = self { &table[..] } else { &[] };
         let spelt_out = table.iter().copied().enumerate().filter(|&(_, coordinate)| coordinate != Self::NONE);
-        blocks.places().chain(spelt_out)
+        self.blocks().into_iter().flat_map(Blocks::places).chain(spelt_out)
+    }
+
+    /// The layout as blocks, unless it is spelt out.
+    fn blocks(&self) -> Option<Blocks> {
+        match self {
+            Self::Identity(size) => Some(Blocks::of(*size)),
+            Self::Blocks(blocks) => Some(*blocks),
+            Self::Table(_) => None,
+        }
     }
 
     /// How many coordinates there are, from 0 on, and how many positions each of them has; `None` for a table, which may
     /// have some coordinates and not others.
     pub fn regular(&self) -> Option<(usize, usize)> {
-        match self {
-            Self::Identity(len) => Some((*len, 1)),
-            Self::Blocks(blocks) => match blocks.outer * blocks.inner {
-                0 => Some((0, 0)),
-                positions => Some((blocks.size, positions)),
-            },
-            Self::Table(_) => None,
-        }
+        let Blocks { outer, size, inner, .. } = self.blocks()?;
+        Some(if outer * inner == 0 { (0, 0) } else { (size, outer * inner) })
     }
 
     /// The layout in a dimension of `len` positions, of which those from `start` on are this one's and the others belong
@@ -85,37 +84,26 @@ impl Layout {
     #[must_use]
     pub fn placed(self, start: usize, len: usize) -> Self {
         debug_assert!(start + self.len() <= len, "a part is inside of the whole");
-        let blocks = match self {
-            Self::Identity(size) => Blocks::of(size),
-            Self::Blocks(blocks) => blocks,
-            Self::Table(table) if table.len() == len => return Self::Table(table),
-            Self::Table(table) => {
-                let mut whole = vec![Self::NONE; len];
-                whole[start..start + table.len()].copy_from_slice(&table);
-                return Self::Table(whole.into());
-            }
-        };
-        Blocks { len, start: start + blocks.start, ..blocks }.into()
+        if let Some(blocks) = self.blocks() {
+            return Blocks { len, start: start + blocks.start, ..blocks }.into();
+        }
+        if self.len() == len {
+            return self;
+        }
+        let mut whole = vec![Self::NONE; len];
+        self.places().for_each(|(position, coordinate)| whole[start + position] = coordinate);
+        Self::Table(whole.into())
     }
 
     /// The layout in a product of `outer` positions, this dimension and `inner` positions, row-major.
     #[must_use]
     pub fn repeated(self, outer: usize, inner: usize) -> Self {
-        let blocks = match &self {
-            Self::Identity(size) => Some(Blocks::of(*size)),
-            Self::Blocks(blocks) => Some(*blocks),
-            Self::Table(_) => None,
-        };
-        match blocks.and_then(|blocks| blocks.repeated(outer, inner)) {
-            Some(blocks) => blocks.into(),
-            None => {
-                let table: Vec<_> = self
-                    .coordinates()
-                    .flat_map(|coordinate| std::iter::repeat_n(coordinate.unwrap_or(Self::NONE), inner))
-                    .collect();
-                Self::Table(table.repeat(outer).into())
-            }
+        if let Some(blocks) = self.blocks().and_then(|blocks| blocks.repeated(outer, inner)) {
+            return blocks.into();
         }
+        let entries = self.coordinates().map(|coordinate| coordinate.unwrap_or(Self::NONE));
+        let block: Vec<_> = entries.flat_map(|entry| std::iter::repeat_n(entry, inner)).collect();
+        Self::Table(block.repeat(outer).into())
     }
 
     /// The layout that has the places of all of `layouts`, which are of one dimension.
