@@ -49,7 +49,7 @@ fn member(member: &Member) -> String {
     let Member { name, dim, layout, .. } = member;
     match layout {
         Layout::Identity(_) => format!("{name}:{dim}"),
-        Layout::Table(_) => format!("{name}:{dim}[{}]", pattern(&layout.coordinates().collect::<Vec<_>>())),
+        _ => format!("{name}:{dim}[{}]", pattern(&layout.coordinates().collect::<Vec<_>>())),
     }
 }
 

@@ -1,10 +1,10 @@
 //! A group: the axes that are cut together, and where in the stored tensors its coordinates are.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::deps::layout::Layout;
 use crate::ids::{GroupId, NodeId, ValueId};
 
 /// Axes that are cut together.
@@ -76,41 +76,6 @@ pub enum Side {
     Input,
     /// One number or slice per coordinate, applied to it: biases, norms, scales, places.
     PerCoordinate,
-}
-
-/// Which coordinate of a group each position of a dimension belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// Position `i` is coordinate `i`.
-    Identity(usize),
-    /// The coordinate of each position; [`Layout::NONE`] where the position belongs to another group.
-    Table(Arc<[u32]>),
-}
-
-impl Layout {
-    /// The entry of a table at a position that belongs to another group.
-    pub const NONE: u32 = u32::MAX;
-
-    /// The positions of the dimension.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Identity(len) => *len,
-            Self::Table(table) => table.len(),
-        }
-    }
-
-    /// Whether the dimension has no positions.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The coordinate of each position, `None` where it belongs to another group.
-    pub fn coordinates(&self) -> impl Iterator<Item = Option<u32>> + '_ {
-        (0..self.len()).map(|position| match self {
-            Self::Identity(_) => Some(position as u32),
-            Self::Table(table) => Some(table[position]).filter(|&coordinate| coordinate != Self::NONE),
-        })
-    }
 }
 
 /// Why an axis may not be cut.

@@ -1,13 +1,13 @@
 //! Groups from axis variables: the places where each variable occurs in stored tensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use crate::deps::Analysis;
 use crate::deps::expr::Expr;
-use crate::deps::group::{Group, Layout, Member, Pin, Side};
+use crate::deps::group::{Group, Member, Pin, Side};
 use crate::deps::kept::Kept;
+use crate::deps::layout::Layout;
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::{NodeView, Term};
@@ -92,10 +92,10 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
                     found.push(axis);
                 }
                 places.push((value, dim));
-                if is_repeated(e, axis) {
-                    repeated.entry(axis).or_insert(node);
-                }
             }
+            each_repeated(e, &mut |axis| {
+                repeated.entry(axis).or_insert(node);
+            });
         }
     }
     let graph = analysis.graph();
@@ -111,9 +111,11 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
     });
     let group = |(index, &axis): (usize, &AxisId)| {
         let places = &places[axis.index()];
-        let members: Vec<_> =
-            places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, axis)).collect();
         let info = &analysis.axes[axis.index()];
+        // Each member is laid out once all groups are there.
+        let layout = Layout::Identity(info.size);
+        let members: Vec<_> =
+            places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, layout.clone())).collect();
         let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
         AxisGroup {
             id: GroupId::new(index),
@@ -129,6 +131,7 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
     };
     let mut groups: Vec<_> = found.iter().enumerate().map(group).collect();
     tell_apart(analysis, &mut groups);
+    lay_out(analysis, &Kept::all(), &mut groups);
     groups
 }
 
@@ -167,32 +170,28 @@ impl Analysis {
             if let Some(left) = kept.of(group.axis) {
                 group.coordinates = left.to_vec();
             }
-            for member in &mut group.members {
-                let e = &self.dims(member.value)[member.dim];
-                if let Some(positions) = kept.positions(self, e) {
-                    member.layout = restrict(&member.layout, &positions, &group.coordinates);
-                }
-            }
         }
+        lay_out(self, kept, &mut groups);
         groups
     }
 }
 
-/// A layout at the positions that are left, in terms of the coordinates that are left.
-fn restrict(layout: &Layout, positions: &[u32], left: &[u32]) -> Layout {
-    match layout {
-        Layout::Identity(_) => Layout::Identity(positions.len()),
-        Layout::Table(table) => Layout::Table(
-            positions
-                .iter()
-                .map(|&position| match table[position as usize] {
-                    Layout::NONE => Layout::NONE,
-                    coordinate => {
-                        left.binary_search(&coordinate).expect("a position is left only where its coordinate is") as u32
-                    }
-                })
-                .collect(),
-        ),
+/// Gives every member the layout that it has with the coordinates that are left.
+fn lay_out(analysis: &Analysis, kept: &Kept, groups: &mut [AxisGroup]) {
+    // A dimension is gone through once for all groups that it holds.
+    let mut shared = BTreeMap::new();
+    for group in groups {
+        for member in &mut group.members {
+            let (value, dim) = (member.value, member.dim);
+            member.layout = match &analysis.dims(value)[dim] {
+                Expr::Axis(_) => Layout::Identity(group.coordinates.len()),
+                e => {
+                    let layouts = shared.entry((value, dim)).or_insert_with(|| kept.layouts(analysis, e));
+                    let at = layouts.binary_search_by_key(&group.axis, |(axis, _)| *axis);
+                    layouts[at.expect("a group occurs in its members")].1.clone()
+                }
+            };
+        }
     }
 }
 
@@ -210,7 +209,7 @@ fn readers(analysis: &Analysis) -> Vec<Option<Reader<'_>>> {
     readers
 }
 
-fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, axis: AxisId) -> Member {
+fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, layout: Layout) -> Member {
     let graph = analysis.graph();
     let (node, slot, argument) = reader;
     let stored = graph.value(value);
@@ -221,7 +220,7 @@ fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, axis:
         dim,
         side: side(analysis, node, slot, dim),
         reader: (node, graph.node(node).op.clone(), argument.to_owned()),
-        layout: layout(analysis, &analysis.dims(value)[dim], axis),
+        layout,
     }
 }
 
@@ -258,35 +257,17 @@ fn place_name(member: &Member) -> String {
     format!("{}:{}", member.name, member.dim)
 }
 
-/// Whether one position of the dimension can belong to several coordinates of the variable.
-fn is_repeated(e: &Expr, axis: AxisId) -> bool {
-    match e {
-        Expr::Axis(_) | Expr::Index(..) => false,
-        Expr::Sum(elements) => elements.iter().any(|e| is_repeated(e, axis)),
-        Expr::Product(elements) => {
-            elements.iter().filter(|e| e.contains(axis)).count() > 1 || elements.iter().any(|e| is_repeated(e, axis))
+/// Calls `visit` with the variables of which one position of the dimension can belong to several coordinates.
+fn each_repeated(e: &Expr, visit: &mut impl FnMut(AxisId)) {
+    let (Expr::Sum(elements) | Expr::Product(elements)) = e else { return };
+    elements.iter().for_each(|e| each_repeated(e, visit));
+    if matches!(e, Expr::Product(_)) {
+        let mut seen = BTreeSet::new();
+        for element in elements.iter() {
+            let mut axes = BTreeSet::new();
+            element.each_axis(&mut |axis| _ = axes.insert(axis));
+            axes.intersection(&seen).for_each(|&axis| visit(axis));
+            seen.append(&mut axes);
         }
-    }
-}
-
-fn layout(analysis: &Analysis, e: &Expr, axis: AxisId) -> Layout {
-    match e {
-        Expr::Axis(_) => Layout::Identity(analysis.axis_size(axis)),
-        _ => Layout::Table(Arc::from(table(analysis, e, axis))),
-    }
-}
-
-fn table(analysis: &Analysis, e: &Expr, axis: AxisId) -> Vec<u32> {
-    match e {
-        Expr::Axis(own) if *own == axis => (0..analysis.axis_size(axis) as u32).collect(),
-        Expr::Axis(other) => vec![Layout::NONE; analysis.axis_size(*other)],
-        Expr::Index(own, indices) if *own == axis => indices.to_vec(),
-        Expr::Index(_, indices) => vec![Layout::NONE; indices.len()],
-        Expr::Sum(elements) => elements.iter().flat_map(|e| table(analysis, e, axis)).collect(),
-        Expr::Product(elements) => elements.iter().fold(vec![Layout::NONE], |outer, e| {
-            let inner = table(analysis, e, axis);
-            // One element at most holds the variable, so of two coordinates at least one is `NONE`, the largest number.
-            outer.iter().flat_map(|&o| inner.iter().map(move |&i| o.min(i))).collect()
-        }),
     }
 }

@@ -1,11 +1,15 @@
-//! What is left of a network after cuts: sizes and positions of any dimension, evaluated from its expression.
+//! What is left of a network after cuts: sizes, positions and layouts of any dimension, evaluated from its expression.
 
 use std::collections::BTreeMap;
 
 use crate::deps::Analysis;
 use crate::deps::expr::Expr;
+use crate::deps::layout::Layout;
 use crate::ids::{AxisId, GroupId, ValueId};
 use crate::ops::Term;
+
+/// The layout of each axis variable that occurs in a dimension, by variable.
+type Layouts = Vec<(AxisId, Layout)>;
 
 /// The coordinates of each group that are left, by their numbers before the first cut.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,6 +97,51 @@ impl Kept {
         }
     }
 
+    /// The layout of each axis variable in a dimension, in terms of the positions and coordinates that are left.
+    pub(super) fn layouts(&self, analysis: &Analysis, e: &Expr) -> Layouts {
+        self.sized_layouts(analysis, e).1
+    }
+
+    /// The positions left of a dimension, and the layouts of its variables.
+    fn sized_layouts(&self, analysis: &Analysis, e: &Expr) -> (usize, Layouts) {
+        let one = |axis, layout: Layout| (layout.len(), vec![(axis, layout)]);
+        let parts = |elements: &[Expr]| elements.iter().map(|e| self.sized_layouts(analysis, e)).collect::<Vec<_>>();
+        match e {
+            Expr::Axis(axis) => {
+                let size = self.of(*axis).map_or_else(|| analysis.axis_size(*axis), <[u32]>::len);
+                one(*axis, Layout::Identity(size))
+            }
+            Expr::Index(axis, indices) => {
+                let table = self.of(*axis).map_or_else(
+                    || indices.clone(),
+                    |left| indices.iter().filter_map(|index| Some(left.binary_search(index).ok()? as u32)).collect(),
+                );
+                one(*axis, Layout::Table(table))
+            }
+            Expr::Sum(elements) => {
+                let parts = parts(elements);
+                let len = parts.iter().map(|(len, _)| len).sum();
+                let mut start = 0;
+                let placed = parts.into_iter().flat_map(|(part, layouts)| {
+                    let at = start;
+                    start += part;
+                    layouts.into_iter().map(move |(axis, layout)| (axis, layout.placed(at, len)))
+                });
+                (len, joined(placed))
+            }
+            Expr::Product(elements) => {
+                let parts = parts(elements);
+                let sizes: Vec<_> = parts.iter().map(|(size, _)| *size).collect();
+                let repeated = parts.into_iter().enumerate().flat_map(|(index, (_, layouts))| {
+                    let (outer, inner) = (sizes[..index].iter().product(), sizes[index + 1..].iter().product());
+                    layouts.into_iter().map(move |(axis, layout)| (axis, layout.repeated(outer, inner)))
+                });
+                let layouts = joined(repeated);
+                (sizes.iter().product(), layouts)
+            }
+        }
+    }
+
     /// The size of a term of a rule whose factors stand for `factors`.
     pub(super) fn term_size(&self, analysis: &Analysis, term: &Term, factors: &[Expr]) -> usize {
         match term {
@@ -102,6 +151,105 @@ impl Kept {
             Term::Index(index, indices) => {
                 let mask = self.mask(analysis, &factors[*index]);
                 indices.iter().filter(|&&index| mask[index as usize]).count()
+            }
+        }
+    }
+}
+
+/// The layouts of a dimension, those of one variable made one.
+fn joined(layouts: impl Iterator<Item = (AxisId, Layout)>) -> Layouts {
+    let mut layouts: Layouts = layouts.collect();
+    layouts.sort_by_key(|(axis, _)| *axis);
+    let of_one = |same: &[(AxisId, Layout)]| match same {
+        [one] => one.clone(),
+        _ => (same[0].0, Layout::joined(same.iter().map(|(_, layout)| layout))),
+    };
+    layouts.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::deps::axes::Axes;
+    use crate::graph::{Graph, TensorMeta};
+
+    const SIZES: [usize; 4] = [2, 3, 1, 4];
+
+    /// An analysis whose variables have these sizes.
+    fn analysis() -> Analysis {
+        let mut graph = Graph::new();
+        let meta = TensorMeta::f32([2]);
+        let weight = graph.add_parameter("w", meta.clone());
+        let result = graph.call("aten::relu", vec![("self", weight.into())], meta);
+        graph.set_outputs(vec![result]);
+        let mut analysis = Analysis::new(&graph).expect("the graph is sound");
+        let mut axes = Axes::default();
+        for size in SIZES {
+            axes.fresh(size);
+        }
+        analysis.axes = axes.into_axes();
+        analysis
+    }
+
+    fn dims() -> impl Strategy<Value = Expr> {
+        let axis = (0..SIZES.len()).prop_map(AxisId::new);
+        let index = (axis.clone(), prop::collection::vec(any::<prop::sample::Index>(), 0..4));
+        let leaf = prop_oneof![
+            3 => axis.prop_map(Expr::Axis),
+            1 => index.prop_map(|(axis, at)| {
+                Expr::Index(axis, at.iter().map(|at| at.index(SIZES[axis.index()]) as u32).collect())
+            }),
+        ];
+        leaf.prop_recursive(3, 12, 3, |element| {
+            let elements = prop::collection::vec(element, 0..4);
+            prop_oneof![elements.clone().prop_map(Expr::sum), elements.prop_map(Expr::product)]
+        })
+    }
+
+    /// The coordinate of each position before the first cut: the definition of a layout, spelt out.
+    fn table(e: &Expr, axis: AxisId) -> Vec<u32> {
+        match e {
+            Expr::Axis(own) if *own == axis => (0..SIZES[axis.index()] as u32).collect(),
+            Expr::Axis(other) => vec![Layout::NONE; SIZES[other.index()]],
+            Expr::Index(own, indices) if *own == axis => indices.to_vec(),
+            Expr::Index(_, indices) => vec![Layout::NONE; indices.len()],
+            Expr::Sum(elements) => elements.iter().flat_map(|e| table(e, axis)).collect(),
+            Expr::Product(elements) => elements.iter().fold(vec![Layout::NONE], |outer, e| {
+                let inner = table(e, axis);
+                outer.iter().flat_map(|&o| inner.iter().map(move |&i| o.min(i))).collect()
+            }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_layout_is_its_table_at_the_positions_that_are_left(
+            e in dims(),
+            cut in prop::collection::vec(prop::collection::vec(any::<bool>(), 4), SIZES.len()),
+        ) {
+            let analysis = analysis();
+            let mut kept = Kept::all();
+            for (axis, cut) in cut.iter().enumerate().filter(|(_, cut)| cut[0]) {
+                let left = (0..SIZES[axis]).filter(|&at| !cut[at]).map(|at| at as u32).collect();
+                kept.left.insert(AxisId::new(axis), left);
+            }
+            let layouts = kept.layouts(&analysis, &e);
+            for axis in (0..SIZES.len()).map(AxisId::new) {
+                let left = kept.of(axis).map_or_else(|| (0..SIZES[axis.index()] as u32).collect(), <[u32]>::to_vec);
+                let all = table(&e, axis);
+                let positions = kept.positions(&analysis, &e).unwrap_or_else(|| (0..all.len() as u32).collect());
+                let expected: Vec<_> = positions
+                    .iter()
+                    .map(|&at| Some(all[at as usize]).filter(|&at| at != Layout::NONE))
+                    .map(|at| at.map(|at| left.binary_search(&at).expect("its coordinate is left") as u32))
+                    .collect();
+                let found = layouts.iter().find(|(own, _)| *own == axis);
+                prop_assert_eq!(found.is_some(), e.contains(axis));
+                if let Some((_, layout)) = found {
+                    prop_assert_eq!(layout.coordinates().collect::<Vec<_>>(), expected);
+                }
             }
         }
     }

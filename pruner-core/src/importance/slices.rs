@@ -67,23 +67,23 @@ pub fn gather(
     size: usize,
     fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
 ) -> Result<Tensor, ImportanceError> {
-    let table = match &member.layout {
+    match &member.layout {
         Layout::Identity(len) if *len == size => return Ok(positions.shallow_clone()),
         Layout::Identity(len) => {
             let shape = vec![*len as i64];
             return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: size });
         }
-        Layout::Table(table) => table,
-    };
+        Layout::Blocks(_) | Layout::Table(_) => {}
+    }
     let mut places: Vec<Vec<i64>> = vec![Vec::new(); size];
-    for (position, &coordinate) in table.iter().enumerate().filter(|(_, coordinate)| **coordinate != Layout::NONE) {
+    for (position, coordinate) in member.layout.places() {
         places.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))?.push(position as i64);
     }
     let most = places.iter().map(Vec::len).max().unwrap_or(0);
     if most == 0 {
         return Ok(Tensor::f_zeros([size as i64], (Kind::Float, positions.device()))?);
     }
-    let padding = table.len() as i64;
+    let padding = member.layout.len() as i64;
     let padded = places.iter().any(|places| places.len() < most);
     let index: Vec<i64> =
         places.into_iter().flat_map(|places| places.into_iter().chain(std::iter::repeat(padding)).take(most)).collect();
@@ -97,7 +97,7 @@ pub fn gather(
 /// do.
 pub fn missing(member: &Member, size: usize, device: tch::Device) -> Result<Option<Tensor>, ImportanceError> {
     let mut missing = vec![true; size];
-    for coordinate in member.layout.coordinates().flatten() {
+    for (_, coordinate) in member.layout.places() {
         *missing.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))? = false;
     }
     if missing.contains(&true) { Ok(Some(to_device(&Tensor::f_from_slice(&missing)?, device)?)) } else { Ok(None) }

@@ -167,7 +167,7 @@ fn validate_cut(group: &dyn Group, cut: &[u32]) -> Result<(), PlanError> {
     let goes: Vec<bool> = group.coordinates().iter().map(|coordinate| cut.binary_search(coordinate).is_ok()).collect();
     let all = goes.iter().all(|&goes| goes);
     let emptied = group.members().iter().find(|member| {
-        all || member.layout.coordinates().flatten().all(|coordinate| goes.get(coordinate as usize) == Some(&true))
+        all || member.layout.places().all(|(_, coordinate)| goes.get(coordinate as usize) == Some(&true))
     });
     match emptied {
         Some(member) => {

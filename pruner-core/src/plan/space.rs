@@ -1,7 +1,7 @@
 //! How far a group can be cut: sizes at which it may stop, and what each of its members must keep.
 
 use super::Limits;
-use crate::deps::Group;
+use crate::deps::{Group, Layout};
 
 /// Less than any share of a coordinate that is meant, more than the error of the arithmetic: `16 · (1 − 0.5)` is 8 and not 9.
 pub(super) const NOISE: f64 = 1e-9;
@@ -84,19 +84,27 @@ impl Space {
 fn granularity(group: &dyn Group, round_to: usize) -> usize {
     let mut unit = 0;
     for member in group.members() {
-        let mut positions = vec![0_usize; group.size()];
-        for coordinate in member.layout.coordinates().flatten() {
-            if let Some(count) = positions.get_mut(coordinate as usize) {
-                *count += 1;
-            }
-        }
-        // Coordinates that the member does not have put nothing into its dimension.
-        let mut counts = positions.into_iter().filter(|&count| count > 0);
-        let first = counts.next().unwrap_or(0);
-        let uniform = counts.all(|count| count == first);
-        unit = gcd(unit, if uniform { first } else { 1 });
+        let positions = member
+            .layout
+            .regular()
+            .map_or_else(|| positions_per_coordinate(&member.layout, group.size()), |(_, positions)| positions);
+        unit = gcd(unit, positions);
     }
     round_to / gcd(round_to, unit.max(1))
+}
+
+/// How many positions of a dimension each coordinate of a group of `size` has; 1 where they differ.
+fn positions_per_coordinate(layout: &Layout, size: usize) -> usize {
+    let mut positions = vec![0_usize; size];
+    for (_, coordinate) in layout.places() {
+        if let Some(count) = positions.get_mut(coordinate as usize) {
+            *count += 1;
+        }
+    }
+    // Coordinates that the member does not have put nothing into its dimension.
+    let mut counts = positions.into_iter().filter(|&count| count > 0);
+    let first = counts.next().unwrap_or(0);
+    if counts.all(|count| count == first) { first } else { 1 }
 }
 
 fn gcd(a: usize, b: usize) -> usize {
@@ -115,8 +123,9 @@ impl Members {
     pub(super) fn new(group: &dyn Group, limits: &Limits) -> Self {
         let size = group.size();
         let mut members = Self { members_of: vec![Vec::new(); size], spare: Vec::new() };
-        for member in group.members() {
-            let mut present: Vec<u32> = member.layout.coordinates().flatten().collect();
+        let complete = |layout: &Layout| layout.regular().is_some_and(|(coordinates, _)| coordinates >= size);
+        for member in group.members().iter().filter(|member| !complete(&member.layout)) {
+            let mut present: Vec<u32> = member.layout.places().map(|(_, coordinate)| coordinate).collect();
             present.sort_unstable();
             present.dedup();
             if present.len() >= size {

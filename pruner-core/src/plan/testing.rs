@@ -1,7 +1,5 @@
 //! A group for tests, made by hand and cut without a network.
 
-use std::sync::Arc;
-
 use super::Plan;
 use crate::deps::{Group, Layout, Member, Pin, Side};
 use crate::ids::{GroupId, NodeId, ValueId};
@@ -71,21 +69,16 @@ impl TestGroup {
         for member in &mut after.members {
             member.layout = match &member.layout {
                 Layout::Identity(_) => Layout::Identity(number as usize),
-                Layout::Table(table) => Layout::Table(cut_table(table, &renumbered)),
+                other => cut_layout(other, &renumbered),
             };
         }
         after
     }
 }
 
-fn cut_table(table: &[u32], renumbered: &[Option<u32>]) -> Arc<[u32]> {
-    table
-        .iter()
-        .filter_map(|&entry| match entry {
-            Layout::NONE => Some(Layout::NONE),
-            coordinate => renumbered[coordinate as usize],
-        })
-        .collect()
+fn cut_layout(layout: &Layout, renumbered: &[Option<u32>]) -> Layout {
+    let left = |coordinate: Option<u32>| coordinate.map_or(Some(Layout::NONE), |at| renumbered[at as usize]);
+    Layout::Table(layout.coordinates().filter_map(left).collect())
 }
 
 impl Group for TestGroup {

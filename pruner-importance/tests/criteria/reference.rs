@@ -19,14 +19,12 @@ impl Draw {
         let (repeat, size_u32) = (1 + self.below(3), size as u32);
         match self.below(5) {
             0 => Layout::Identity(size),
-            1 => table(&(0..size_u32 * repeat as u32).map(|at| Some(at / repeat as u32)).collect::<Vec<_>>()),
-            2 => table(&(0..size_u32 * repeat as u32).map(|at| Some(at % size_u32)).collect::<Vec<_>>()),
+            1 => Layout::Identity(size).repeated(1, repeat),
+            2 => Layout::Identity(size).repeated(repeat, 1),
             3 => {
                 // Beside another group, before and after.
-                let mut positions = vec![None; self.below(4)];
-                positions.extend((0..size_u32).map(Some));
-                positions.extend(vec![None; self.below(4)]);
-                table(&positions)
+                let (before, behind) = (self.below(4), self.below(4));
+                Layout::Identity(size).placed(before, before + size + behind)
             }
             _ => {
                 // At random: some coordinates several times, some not at all.

@@ -23,11 +23,10 @@ impl Case {
 
 /// A group of `size` coordinates with `unit` positions each in its second member, and a third with every other of them.
 fn group(id: usize, size: usize, unit: u32, partial: bool) -> TestGroup {
-    let repeated: Vec<u32> = (0..size as u32).flat_map(|coordinate| (0..unit).map(move |_| coordinate)).collect();
     let group = TestGroup::new(id, &format!("conv{id}"), size).without_members().with_member(
         "fc.weight",
         1,
-        Layout::Table(repeated.into()),
+        Layout::Identity(size).repeated(1, unit as usize),
     );
     let half: Vec<u32> = (0..size as u32).step_by(2).flat_map(|coordinate| [coordinate, Layout::NONE]).collect();
     if partial { group.with_member("skip.weight", 1, Layout::Table(half.into())) } else { group }
