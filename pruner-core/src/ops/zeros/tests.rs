@@ -1,0 +1,1 @@
+//! How zeros pass through the rows.
