@@ -199,11 +199,11 @@ impl Site<'_> {
     /// Whether what the node sums over a factor is zero along a variable. Where the row does not say what it sums, it is
     /// the product of all operands that have the factor.
     fn vanishes(&self, factor: usize, axis: AxisId) -> bool {
+        let has = |slots: &&Vec<usize>| slots.iter().any(|&slot| mentions(self.rule, slot, factor));
         let zero = |slot: usize| self.is_zero(slot, factor, axis);
-        let mut summed = self.zeros.products.iter().flatten();
-        let mut summed =
-            summed.by_ref().filter(|slots| slots.iter().any(|&slot| mentions(self.rule, slot, factor))).peekable();
-        if summed.peek().is_some() && !self.zeros.pieces {
+        let said = self.zeros.products.iter().flatten().filter(|_| !self.zeros.pieces);
+        let mut summed = said.filter(has).peekable();
+        if summed.peek().is_some() {
             summed.all(|slots| slots.iter().any(|&slot| zero(slot)))
         } else {
             slots_with(self.rule, factor).any(zero)
