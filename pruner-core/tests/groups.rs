@@ -29,7 +29,7 @@ fn every_graph_has_the_groups_that_are_written_below_it() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(files.len() >= 26, "only {} graphs were found", files.len());
+    assert!(files.len() >= 38, "only {} graphs were found", files.len());
 }
 
 fn print(analysis: &Analysis) -> String {

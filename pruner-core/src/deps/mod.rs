@@ -15,10 +15,12 @@ mod groups;
 pub mod kept;
 pub mod layout;
 mod memo;
+mod memory;
 mod positions;
 mod rewrite;
 #[cfg(test)]
 mod soundness;
+mod zeros;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -303,11 +305,13 @@ impl<'a> Walk<'a> {
         for e in self.nodes.iter_mut().flatten().flat_map(|node| &mut node.factors) {
             *e = self.axes.resolve_deep(e);
         }
+        let mut axes = self.axes.into_axes();
+        zeros::mark_inexact(self.graph, &self.dims, &self.nodes, &mut axes);
         let mut analysis = Analysis {
             graph: self.graph.clone(),
             dims: self.dims,
             nodes: self.nodes,
-            axes: self.axes.into_axes(),
+            axes,
             groups: Vec::new(),
             unknown_ops: self.unknown_ops,
         };

@@ -27,6 +27,7 @@ mod slice;
 mod spatial;
 mod table;
 mod view;
+mod zeros;
 
 #[cfg(test)]
 mod random;
@@ -41,6 +42,7 @@ pub use error::RuleError;
 pub use node::{NodeView, Slot};
 pub use notation::Pattern;
 pub use rule::{Factor, Mark, Rewrite, Rule, Term};
+pub use zeros::{Zeros, writes, zeros};
 
 use crate::graph::Graph;
 use crate::ids::NodeId;
