@@ -13,6 +13,8 @@ pub mod deps;
 
 pub mod plan;
 
+pub mod manifest;
+
 pub mod scheduler;
 
 pub mod report;
