@@ -226,20 +226,22 @@ mod tests {
         assert_eq!(Manifest::new(&analysis, &Kept::all()).resolve(&analysis).expect("it fits"), Kept::all());
     }
 
+    #[track_caller]
+    fn check(analysis: &Analysis, manifest: &Manifest, edit: impl Fn(&mut Manifest), expected: &str) {
+        let mut edited = manifest.clone();
+        edit(&mut edited);
+        let message = edited.resolve(analysis).expect_err("it does not fit").to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+
+    fn dim(manifest: &mut Manifest) -> &mut KeptDim {
+        manifest.kept.get_mut("qkv.weight").and_then(|dims| dims.get_mut(&0)).expect("it is there")
+    }
+
     #[test]
     fn a_manifest_that_does_not_fit_is_refused_with_the_place() {
         let analysis = analysis();
         let manifest = Manifest::new(&analysis, &halved(&analysis));
-        #[track_caller]
-        fn check(analysis: &Analysis, manifest: &Manifest, edit: impl Fn(&mut Manifest), expected: &str) {
-            let mut edited = manifest.clone();
-            edit(&mut edited);
-            let message = edited.resolve(analysis).expect_err("it does not fit").to_string();
-            assert!(message.contains(expected), "{message}");
-        }
-        fn dim(manifest: &mut Manifest) -> &mut KeptDim {
-            manifest.kept.get_mut("qkv.weight").and_then(|dims| dims.get_mut(&0)).expect("it is there")
-        }
         check(&analysis, &manifest, |m| m.version = 7, "version 7");
         check(&analysis, &manifest, |m| dim(m).size = 7, "`qkv.weight:0` of size 7");
         check(
