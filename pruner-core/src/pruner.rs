@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use crate::apply::{ApplyError, apply};
+use crate::apply::{ApplyError, apply, check_network};
 use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
 use crate::exec::GraphModule;
 use crate::graph::Dtype;
@@ -197,7 +197,8 @@ impl GroupPruner {
     }
 
     /// What stands in the way of running the code that was traced, instead of its graph, on the cut variables: the sizes that
-    /// are burnt into it. Empty where the code can go on being used.
+    /// are burnt into it. Where it is empty the code runs; it computes the same unless it reads sizes to compute with, as a
+    /// hand-written `1 / √d` does, which goes on as it was in the graph alone.
     pub fn burnt_in(&self) -> Vec<BurntIn> {
         self.analysis.burnt_in(&self.kept)
     }
@@ -243,6 +244,7 @@ impl Pruner for GroupPruner {
     }
 
     fn plan(&self, module: &GraphModule) -> Result<Selection, PruneError> {
+        check_network(module, &self.analysis, &self.kept)?;
         self.select(&self.scores(module)?)
     }
 
@@ -253,13 +255,13 @@ impl Pruner for GroupPruner {
         selection: &Selection,
     ) -> Result<StepReport, PruneError> {
         let start = Instant::now();
-        selection.plan.validate(&self.groups()).map_err(SelectError::from)?;
+        selection.plan().validate(&self.groups()).map_err(SelectError::from)?;
         let step = self.step + 1;
         let report = StepReport::new(selection, &self.groups(), step, self.settings.steps);
         let before = self.counts();
-        if !selection.plan.is_empty() {
+        if !selection.plan().is_empty() {
             let mut after = self.kept.clone();
-            for (&group, coordinates) in selection.plan.cuts() {
+            for (&group, coordinates) in selection.plan().cuts() {
                 after.remove(&self.analysis, group, coordinates);
             }
             apply(module, &self.analysis, &self.kept, &after, follow)?;
