@@ -293,7 +293,7 @@ fn what_runs_without_gradients_in_the_closure_does_in_the_graph() {
             });
             let zs = &ys + fc.ws.sum(Kind::Float);
             tch::no_grad(|| {
-                mean.shallow_clone().copy_(&(&mean * 0.9 + zs.mean_dim([0_i64].as_slice(), false, None) * 0.1))
+                mean.shallow_clone().copy_(&(&mean * 0.9 + zs.mean_dim([0_i64].as_slice(), false, None) * 0.1));
             });
             vec![fc.forward(&(zs - &mean))]
         })
