@@ -44,3 +44,6 @@ pub mod equivalence;
 
 #[cfg(feature = "torch")]
 pub mod pruner;
+
+#[cfg(feature = "torch")]
+pub mod budget;

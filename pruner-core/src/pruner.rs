@@ -18,6 +18,9 @@ use crate::registry;
 use crate::report::{Seconds, StepReport};
 use crate::scheduler::{self, Scheduler, SchedulerError};
 
+/// A score per coordinate that is left, by group.
+type Scores = BTreeMap<GroupId, Vec<f64>>;
+
 /// What a run prunes by, how far, and in how many steps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -203,14 +206,33 @@ impl GroupPruner {
         self.analysis.burnt_in(&self.kept)
     }
 
-    fn select(&self, scores: &BTreeMap<GroupId, Vec<f64>>) -> Result<Selection, PruneError> {
+    /// What the network would cost after one step to all of the target of `limits`.
+    pub(crate) fn counts_at(&self, scores: &Scores, limits: &Limits) -> Result<Counts, PruneError> {
+        let selection = select(&self.groups(), scores, limits, 1.0)?;
+        Ok(self.analysis.counts(&self.kept_after(&selection)))
+    }
+
+    pub(crate) fn set_target_ratio(&mut self, ratio: f64) {
+        self.settings.limits.target_ratio = ratio;
+    }
+
+    /// The coordinates that are left once a selection is applied.
+    fn kept_after(&self, selection: &Selection) -> Kept {
+        let mut after = self.kept.clone();
+        for (&group, coordinates) in selection.plan().cuts() {
+            after.remove(&self.analysis, group, coordinates);
+        }
+        after
+    }
+
+    fn select(&self, scores: &Scores) -> Result<Selection, PruneError> {
         let Settings { scheduler, steps, limits, .. } = &self.settings;
         let progress = scheduler::ratio(scheduler.as_ref(), (self.step + 1).min(*steps), *steps)?;
         Ok(select(&self.groups(), scores, limits, progress)?)
     }
 
     /// The scores of all groups that may be cut, read back from the device at once.
-    fn scores(&self, module: &GraphModule) -> Result<BTreeMap<GroupId, Vec<f64>>, PruneError> {
+    pub(crate) fn scores(&self, module: &GraphModule) -> Result<Scores, PruneError> {
         let mut weights = Weights::new(self.settings.seed);
         for (value, _) in module.graph().stored() {
             if let Some(tensor) = module.tensor(value) {
@@ -260,10 +282,7 @@ impl Pruner for GroupPruner {
         let report = StepReport::new(selection, &self.groups(), step, self.settings.steps);
         let before = self.counts();
         if !selection.plan().is_empty() {
-            let mut after = self.kept.clone();
-            for (&group, coordinates) in selection.plan().cuts() {
-                after.remove(&self.analysis, group, coordinates);
-            }
+            let after = self.kept_after(selection);
             apply(module, &self.analysis, &self.kept, &after, follow)?;
             self.groups = self.analysis.groups_left(&after);
             self.kept = after;
