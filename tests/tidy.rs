@@ -70,11 +70,13 @@ fn the_order_of_modules_names_only_modules_that_are_there() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file() {
+fn unsafe_code_is_in_two_files() {
     for folder in ["src", "pruner-core/src", "pruner-importance/src", "pruner-schedulers/src", "pruner-bench/src"] {
         for (path, text) in sources(folder) {
             let found = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("unsafe "));
-            assert!(!found || path.ends_with("pruner-core/src/aten.rs"), "{} has unsafe code", path.display());
+            let allowed = ["pruner-core/src/aten.rs", "pruner-core/src/pt2/map.rs"];
+            let allowed = allowed.iter().any(|file| path.ends_with(file));
+            assert!(!found || allowed, "{} has unsafe code", path.display());
         }
     }
 }

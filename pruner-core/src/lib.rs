@@ -1,6 +1,6 @@
 //! Graphs of ATen operations, axis unification, plans, and their application to `tch` networks.
 //!
-//! Modules stand in one order, and each uses only those before it; those after `registry` need libtorch and the feature
+//! Modules stand in one order, and each uses only those before it; those after `pt2` need libtorch and the feature
 //! `torch`.
 
 pub mod ids;
@@ -20,6 +20,8 @@ pub mod scheduler;
 pub mod report;
 
 pub mod registry;
+
+pub mod pt2;
 
 #[cfg(feature = "torch")]
 pub mod importance;

@@ -59,6 +59,11 @@ dtypes! {
     C128, "c128", 10, 16;
     Bool, "bool", 11, 1;
     BF16, "bf16", 15, 2;
+    F8E5M2, "f8_e5m2", 23, 1;
+    F8E4M3, "f8_e4m3", 24, 1;
+    F8E5M2Fnuz, "f8_e5m2fnuz", 25, 1;
+    F8E4M3Fnuz, "f8_e4m3fnuz", 26, 1;
+    U16, "u16", 27, 2;
 }
 
 impl Dtype {

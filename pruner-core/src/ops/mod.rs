@@ -23,6 +23,7 @@ mod norm;
 mod reduce;
 mod rnn;
 mod shape;
+mod size;
 mod slice;
 mod spatial;
 mod table;
@@ -186,6 +187,7 @@ mod tests {
             super::reduce::tests::CHECKS,
             super::rnn::tests::CHECKS,
             super::shape::tests::CHECKS,
+            super::size::tests::CHECKS,
             super::slice::tests::CHECKS,
             super::spatial::tests::CHECKS,
             super::view::tests::CHECKS,

@@ -3,7 +3,7 @@
 use super::RuleSource::{self, Fixed, Of};
 use super::{
     attention, concat, conv, elementwise, embedding, factory, index, linear, matmul, norm, pin_all, reduce, rnn, shape,
-    slice, spatial, view,
+    size, slice, spatial, view,
 };
 
 #[rustfmt::skip]
@@ -20,11 +20,13 @@ pub(super) const OPS: &[(&str, RuleSource)] = &[
     ("aten::__xor__",                                Fixed("..., ... -> ...")),
     ("aten::_adaptive_avg_pool2d",                   Fixed("... !h !w -> ... !s !t")),
     ("aten::_adaptive_avg_pool3d",                   Fixed("... !g !h !w -> ... !r !s !t")),
+    ("aten::_assert_tensor_metadata",                Of(size::assert_metadata)),
     ("aten::_conj",                                  Fixed("... -> ...")),
     ("aten::_convolution",                           Of(conv::any)),
     ("aten::_embedding_bag",                         Of(embedding::bag)),
     ("aten::_embedding_bag_forward_only",            Of(embedding::bag)),
     ("aten::_fused_rms_norm",                        Of(norm::last_dims_native)),
+    ("aten::_local_scalar_dense",                    Of(pin_all)),
     ("aten::_log_softmax",                           Of(reduce::along)),
     ("aten::_native_batch_norm_legit",               Of(norm::batch_native)),
     ("aten::_native_batch_norm_legit_no_training",   Of(norm::batch_native)),
@@ -227,6 +229,7 @@ pub(super) const OPS: &[(&str, RuleSource)] = &[
     ("aten::isneginf",                               Fixed("... -> ...")),
     ("aten::isposinf",                               Fixed("... -> ...")),
     ("aten::isreal",                                 Fixed("... -> ...")),
+    ("aten::item",                                   Of(pin_all)),
     ("aten::kthvalue",                               Of(reduce::position)),
     ("aten::layer_norm",                             Of(norm::last_dims)),
     ("aten::lcm",                                    Fixed("..., ... -> ...")),
@@ -419,6 +422,8 @@ pub(super) const OPS: &[(&str, RuleSource)] = &[
     ("aten::sum",                                    Of(reduce::statistic)),
     ("aten::swapaxes",                               Of(shape::swapaxes)),
     ("aten::swapdims",                               Of(shape::transpose)),
+    ("aten::sym_numel",                              Of(pin_all)),
+    ("aten::sym_size",                               Of(size::size)),
     ("aten::t",                                      Of(shape::reverse)),
     ("aten::take",                                   Of(pin_all)),
     ("aten::take_along_dim",                         Of(index::take_along_dim)),
