@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
-use pruner_core::deps::{Analysis, Group as _, Kept};
+use pruner_core::deps::{Analysis, Group as _, Kept, Member};
 use pruner_core::pt2::{Mode, Pt2};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,8 +37,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             let other = at + next(&mut random) as usize % (coordinates.len() - at);
             coordinates.swap(at, other);
         }
-        kept.remove(&analysis, group.id(), &coordinates[..count]);
-        cut += 1;
+        let mut less = kept.clone();
+        less.remove(&analysis, group.id(), &coordinates[..count]);
+        // A dimension may hold few coordinates of several groups: none is emptied.
+        let size = |member: &Member| less.size(&analysis, &analysis.dims(member.value)[member.dim]);
+        if group.members().iter().all(|member| size(member) > 0) {
+            kept = less;
+            cut += 1;
+        }
     }
     let mode = if option("--train") { Mode::Train } else { Mode::AsExported };
     let start = Instant::now();

@@ -34,6 +34,25 @@ pub(super) fn cumulative(node: &NodeView) -> Result<Rule, RuleError> {
     same(node, "dim", 0, Mark::Inexact)
 }
 
+/// `diff`: differences of neighbours along a dimension, before and after which there may be more.
+pub(super) fn difference(node: &NodeView) -> Result<Rule, RuleError> {
+    let shape = node.shape("self")?;
+    let dim = node.dim_or("dim", -1, shape.len())?;
+    let mut rule = Builder::new(node);
+    let mut terms = rule.factors("d", shape, Mark::Free);
+    for argument in ["self", "prepend", "append"] {
+        if let Some(&size) = node.optional_shape(argument).and_then(|shape| shape.get(dim)) {
+            terms[dim] = rule.factor(argument, size, Mark::Pinned);
+            rule.operand(argument, terms.clone());
+        }
+    }
+    if let Some(&size) = node.result(0)?.get(dim) {
+        terms[dim] = rule.factor("n", size, Mark::Pinned);
+    }
+    rule.result(terms);
+    rule.finish()
+}
+
 /// `cosine_similarity`: two tensors, broadcast, over a dimension.
 pub(super) fn similarity(node: &NodeView) -> Result<Rule, RuleError> {
     let shapes = [node.shape("x1")?, node.shape("x2")?];
@@ -121,7 +140,15 @@ pub(super) mod tests {
         positions_pin_what_they_count,
         softmax_and_sorting_pin_their_dimension,
         running_statistics_are_inexact,
+        differences_pin_their_dimension,
     ];
+
+    #[test]
+    fn differences_pin_their_dimension() {
+        op("aten::diff").t("self", [2, 5]).gives([2, 4]).is("d0 !self -> d0 !n");
+        let both = op("aten::diff").t("self", [2, 5]).arg("n", 1).arg("dim", 0).t("prepend", [1, 5]).none("append");
+        both.gives([2, 5]).is("!self d1, !prepend d1 -> !n d1");
+    }
 
     #[test]
     fn statistics_are_inexact_in_what_they_reduce() {

@@ -148,6 +148,7 @@ pub(super) const OPS: &[(&str, RuleSource)] = &[
     ("aten::diag",                                   Of(pin_all)),
     ("aten::diag_embed",                             Of(pin_all)),
     ("aten::diagonal",                               Of(slice::diagonal)),
+    ("aten::diff",                                   Of(reduce::difference)),
     ("aten::digamma",                                Fixed("... -> ...")),
     ("aten::div",                                    Fixed("..., ... -> ...")),
     ("aten::divide",                                 Fixed("..., ... -> ...")),

@@ -7,6 +7,9 @@ use super::schema::{self, PayloadMeta, STRIDED};
 use super::strides;
 use crate::graph::TensorMeta;
 
+/// How often a stored tensor may repeat its bytes.
+const REPEATED_MAX: i64 = 1 << 24;
+
 /// A tensor as its bytes are laid out in an entry of the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTensor {
@@ -63,10 +66,10 @@ impl StoredTensor {
         let last = dims.clone().try_fold(self.offset, |last, (&size, &stride)| {
             last.checked_add(size.checked_sub(1)?.checked_mul(stride)?)
         })?;
-        // A tensor that is repeated from few bytes is no larger than what one machine can hold of it.
+        // What is repeated from few bytes takes no more room than this where it is spelt out.
         let repeated =
             dims.filter(|(_, stride)| **stride == 0).try_fold(1_i64, |all, (&size, _)| all.checked_mul(size))?;
-        (repeated <= 1 << 40).then_some(last.checked_add(1)?)
+        (repeated <= REPEATED_MAX).then_some(last.checked_add(1)?)
     }
 
     /// The tensor that is left with `positions` of each dimension, laid out without gaps.

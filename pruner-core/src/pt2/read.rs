@@ -13,6 +13,9 @@ use crate::graph::verify::verify;
 use crate::graph::{Argument, Graph, Origin, TensorMeta};
 use crate::ids::ValueId;
 
+/// The longest dimension: the analysis counts its positions.
+const SIZE_MAX: i64 = 1 << 28;
+
 /// A graph, where the things of it stand in the program, and the tensors that it reads.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -276,6 +279,9 @@ pub(super) fn meta(graph: &schema::Graph, name: &str) -> Result<TensorMeta, Pt2E
             wrong("a size depends on data: export the model so that all sizes follow from its inputs".to_owned())
         })
     };
-    let shape = meta.sizes.iter().map(|site| size(&site.value)).collect::<Result<_, _>>()?;
+    let shape = meta.sizes.iter().map(|site| size(&site.value)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(size) = shape.iter().find(|size| !(0..=SIZE_MAX).contains(*size)) {
+        return Err(wrong(format!("a dimension of size {size}, where 0 to {SIZE_MAX} are read")));
+    }
     Ok(TensorMeta { shape, dtype })
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::span::Spanned;
 use crate::graph::Dtype;
@@ -71,7 +72,7 @@ pub(super) struct Named {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", bound(deserialize = "'de: 'a"))]
 pub(super) enum Argument<'a> {
-    AsNone(bool),
+    AsNone(IgnoredAny),
     AsTensor(Named),
     AsTensors(Vec<Named>),
     AsOptionalTensor(OptionalTensor),
@@ -89,25 +90,25 @@ pub(super) enum Argument<'a> {
     AsSymInt(SymIntArgument),
     AsSymInts(Vec<SymIntArgument>),
     AsSymFloat(SymFloatArgument),
-    AsSymFloats(Vec<SymFloatArgument>),
+    AsSymFloats(IgnoredAny),
     AsSymBool(SymBoolArgument),
-    AsSymBools(Vec<SymBoolArgument>),
+    AsSymBools(IgnoredAny),
     AsScalarType(u32),
     AsMemoryFormat(u32),
     AsLayout(u32),
     AsDevice(Device),
     AsGraph(SubGraph<'a>),
-    AsCustomObj(Named),
+    AsCustomObj(IgnoredAny),
     AsOperator(String),
-    AsComplex(serde::de::IgnoredAny),
-    AsStringToArgument(serde::de::IgnoredAny),
+    AsComplex(IgnoredAny),
+    AsStringToArgument(IgnoredAny),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum OptionalTensor {
     AsTensor(Named),
-    AsNone(bool),
+    AsNone(IgnoredAny),
 }
 
 #[derive(Debug, Deserialize)]
@@ -120,14 +121,14 @@ pub(super) enum SymIntArgument {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SymFloatArgument {
-    AsName(serde::de::IgnoredAny),
+    AsName(IgnoredAny),
     AsFloat(Float),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SymBoolArgument {
-    AsName(serde::de::IgnoredAny),
+    AsName(IgnoredAny),
     AsBool(bool),
 }
 
@@ -201,8 +202,8 @@ pub(super) struct SymExpr {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Hint {
     AsInt(i64),
-    AsBool(serde::de::IgnoredAny),
-    AsFloat(serde::de::IgnoredAny),
+    AsBool(IgnoredAny),
+    AsFloat(IgnoredAny),
 }
 
 #[derive(Debug, Deserialize)]

@@ -17,11 +17,6 @@ impl SymInt {
         }
     }
 
-    /// Whether it is an expression.
-    pub(super) fn is_symbolic(&self) -> bool {
-        matches!(self, Self::AsExpr(_))
-    }
-
     /// Whether it is a number or a multiple of symbols, so that a part of it can be written down.
     pub(super) fn is_divisible(&self) -> bool {
         match self {

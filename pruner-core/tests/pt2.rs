@@ -1,0 +1,192 @@
+//! Archives of `torch.export`: read, cut, written back, and broken in thousands of ways.
+
+#[path = "pt2/breaker.rs"]
+mod breaker;
+#[path = "pt2/support.rs"]
+mod support;
+
+use pruner_core::deps::{Analysis, Group as _, Kept};
+use pruner_core::graph::{Argument, Dtype, Graph, Origin};
+use pruner_core::pt2::{Mode, Pt2};
+
+use support::{ARCHIVES, archive, entries, entry, halved, json, open, replaced};
+
+fn stored<'g>(graph: &'g Graph, name: &str) -> &'g pruner_core::graph::Value {
+    graph.stored().find(|(_, value)| value.name == name).unwrap_or_else(|| panic!("`{name}` is stored")).1
+}
+
+#[test]
+fn a_program_is_read_as_its_operations() {
+    let model = open("residual");
+    let graph = model.graph();
+    let ops: Vec<_> = graph.nodes().map(|(_, node)| node.op.as_str()).collect();
+    assert_eq!(ops[..4], ["aten::conv2d", "aten::batch_norm", "aten::relu", "aten::conv2d"]);
+    assert_eq!(graph.inputs().len(), 1);
+    assert_eq!(graph.shape(graph.outputs()[0]), [2, 5]);
+    assert_eq!(stored(graph, "stem.weight").origin, Origin::Parameter);
+    assert_eq!(stored(graph, "bn.running_mean").origin, Origin::Buffer);
+    let norm = graph.nodes().nth(1).expect("there are two nodes").1;
+    assert_eq!(norm.argument("training"), Some(&Argument::Bool(false)));
+}
+
+#[test]
+fn tensors_that_are_one_in_the_archive_are_one_in_the_graph() {
+    let model = open("transformer");
+    let tied = model.graph().stored().filter(|(_, value)| value.meta.shape == [11, 8]).count();
+    assert_eq!(tied, 1);
+    let scale = model.graph().stored().find(|(_, value)| value.name == "scale").expect("the buffer is read").0;
+    let (tensor, bytes) = model.tensor(scale).expect("it is stored");
+    assert_eq!((&*tensor.strides, bytes.len()), (&[0, 1][..], 32));
+}
+
+#[test]
+fn modes_are_inlined_and_what_is_changed_is_written_back() {
+    let model = open("modes");
+    let graph = model.graph();
+    let ops: Vec<_> = graph.nodes().map(|(_, node)| node.op.as_str()).collect();
+    for op in ["aten::sin", "aten::matmul", "aten::add_", "aten::copy_"] {
+        assert!(ops.contains(&op), "{op} is missing from {ops:?}");
+    }
+    assert_eq!(graph.outputs().len(), 2);
+    assert_eq!(stored(graph, "tiny").meta.dtype, Dtype::F8E4M3);
+    assert_eq!(stored(graph, "calls").meta.dtype, Dtype::I64);
+    assert_eq!(stored(graph, "second.weight").meta.dtype, Dtype::BF16);
+    let fill = graph.nodes().find(|(_, node)| node.op == "aten::masked_fill").expect("it is there").1;
+    assert_eq!(fill.argument("value"), Some(&Argument::Float(f64::NEG_INFINITY)));
+}
+
+#[test]
+fn what_is_not_cut_is_written_byte_for_byte() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ARCHIVES {
+        let model = open(name);
+        let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+        let path = folder.path().join("same.pt2");
+        model.write(&analysis, &Kept::all(), Mode::AsExported, &path).expect("it can be written");
+        let written = std::fs::read(&path).expect("it was written");
+        assert_eq!(entries(&written), entries(&archive(name)), "{name}");
+    }
+}
+
+#[test]
+fn what_is_left_is_what_the_analysis_says() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for name in ARCHIVES {
+        let model = open(name);
+        let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+        let kept = halved(&analysis);
+        let path = folder.path().join("small.pt2");
+        model.write(&analysis, &kept, Mode::AsExported, &path).expect("it can be written");
+        let small = Pt2::open(&path).expect("what is written can be read");
+        Analysis::new(small.graph()).expect("the rules fit what is left");
+        let left = analysis.rewrite(&kept);
+        for ((id, value), (_, expected)) in small.graph().values().zip(left.values()) {
+            assert_eq!(value.meta, expected.meta, "{name}: {id} {}", value.name);
+        }
+        for (id, value) in model.graph().stored() {
+            let (was, bytes) = model.tensor(id).expect("it is stored");
+            let (is, left) = small.tensor(id).expect("it is stored");
+            let positions = |dim: usize, at: i64| {
+                let stay = kept.positions(&analysis, &analysis.dims(id)[dim]);
+                stay.map_or(at, |stay| i64::from(stay[at as usize]))
+            };
+            support::each_index(&is.meta.shape, |index| {
+                let from: Vec<_> = index.iter().enumerate().map(|(dim, &at)| positions(dim, at)).collect();
+                let found = support::element(is, left, index);
+                assert_eq!(found, support::element(was, bytes, &from), "{name}: {} at {index:?}", value.name);
+            });
+        }
+    }
+}
+
+#[test]
+fn sizes_with_a_symbol_lose_a_part_of_its_multiple() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = open("transformer");
+    let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+    let path = folder.path().join("small.pt2");
+    model.write(&analysis, &halved(&analysis), Mode::AsExported, &path).expect("it can be written");
+    let was = String::from_utf8(entry(&archive("transformer"), "models/model.json")).expect("JSON is text");
+    let is = String::from_utf8(entry(&std::fs::read(&path).expect("it was written"), "models/model.json"));
+    let is = is.expect("JSON is text");
+    // Of a batch of any size times four heads, two heads are left.
+    assert!(was.contains("Mul(Integer(4), Symbol('") && !was.contains("_operator.floordiv"));
+    assert!(is.contains("Mul(Integer(2), Symbol('") && is.contains("_operator.floordiv"));
+    let [was, is] = [was, is].map(|text| serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON"));
+    assert_eq!(was["range_constraints"], is["range_constraints"]);
+}
+
+#[test]
+fn a_mask_changes_parameters_and_no_size() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = open("residual");
+    let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+    let path = folder.path().join("masked.pt2");
+    model.write_masked(&analysis, &halved(&analysis), &path).expect("it can be written");
+    let (was, is) = (entries(&archive("residual")), entries(&std::fs::read(&path).expect("it was written")));
+    for ((name, was), (other, is)) in was.iter().zip(&is) {
+        assert_eq!((name, was.len()), (other, is.len()));
+        assert!(was == is || name.contains("data/weights/weight_"), "{name} has changed");
+    }
+    assert_ne!(was, is);
+}
+
+#[test]
+fn a_program_can_be_written_so_that_it_trains() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = open("residual");
+    let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+    let path = folder.path().join("train.pt2");
+    model.write(&analysis, &Kept::all(), Mode::Train, &path).expect("it can be written");
+    let train = Pt2::open(&path).expect("what is written can be read");
+    for (op, switch) in [("aten::batch_norm", "training"), ("aten::dropout", "train")] {
+        let node = train.graph().nodes().find(|(_, node)| node.op == op).expect("it is there").1;
+        assert_eq!(node.argument(switch), Some(&Argument::Bool(true)), "{op}");
+    }
+}
+
+#[test]
+fn an_analysis_of_another_graph_is_refused() {
+    let analysis = Analysis::new(open("modes").graph()).expect("the graph is sound");
+    let error = open("residual").write(&analysis, &Kept::all(), Mode::AsExported, "never.pt2".as_ref());
+    assert!(error.expect_err("it is another").to_string().contains("another graph"));
+    assert!(!std::path::Path::new("never.pt2").exists());
+}
+
+#[test]
+fn heads_are_found_without_a_hint() {
+    let model = open("transformer");
+    let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+    let free: Vec<_> =
+        analysis.groups().iter().filter(|group| group.pin().is_none()).map(|group| group.size()).collect();
+    assert_eq!(free, [2, 4, 16], "the size of a head, the heads, the hidden units");
+}
+
+#[test]
+fn pickles_and_other_schemas_are_refused_by_name() {
+    let config = "data/weights/model_weights_config.json";
+    let pickled = replaced("residual", config, r#""use_pickle": false"#, r#""use_pickle": true"#);
+    assert!(support::error(&pickled).contains("is stored as a pickle"), "{}", support::error(&pickled));
+    let newer = replaced("residual", "models/model.json", r#""major": 8"#, r#""major": 9"#);
+    let error = support::error(&newer);
+    assert!(error.contains("schema version 9.") && error.contains("8.0 to 8."), "{error}");
+}
+
+#[test]
+fn lies_are_named() {
+    let model = "models/model.json";
+    let dangling = replaced(
+        "residual",
+        model,
+        r#"{"as_tensor": {"name": "conv2d"}}, "kind": 1}, {"name": "weight""#,
+        r#"{"as_tensor": {"name": "later"}}, "kind": 1}, {"name": "weight""#,
+    );
+    let error = support::error(&dangling);
+    assert!(error.contains("node `batch_norm`") && error.contains("`later`, which nothing before it makes"), "{error}");
+    let config = "data/weights/model_weights_config.json";
+    let long = replaced("residual", config, r#""sizes": [{"as_int": 8}"#, r#""sizes": [{"as_int": 9000}"#);
+    let error = support::error(&long);
+    assert!(error.contains("stem.weight") && error.contains("bytes of `data/weights/weight_0`"), "{error}");
+    let deep = json("residual", model, &format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)));
+    assert!(support::error(&deep).contains("nested deeper"));
+}
