@@ -206,6 +206,14 @@ impl GroupPruner {
         self.analysis.burnt_in(&self.kept)
     }
 
+    /// The report of the next step as if it were made.
+    pub fn preview(&self, selection: &Selection) -> StepReport {
+        let report = StepReport::new(selection, &self.groups(), self.step + 1, self.settings.steps);
+        let after = self.analysis.counts(&self.kept_after(selection));
+        let (before, after) = (of_selection(self.counts(), report.before), of_selection(after, report.after));
+        report.with_counts(before, after).with_seed(self.settings.seed)
+    }
+
     /// What the network would cost after one step to all of the target of `limits`.
     pub(crate) fn counts_at(&self, scores: &Scores, limits: &Limits) -> Result<Counts, PruneError> {
         let selection = select(&self.groups(), scores, limits, 1.0)?;
