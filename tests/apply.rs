@@ -131,7 +131,7 @@ fn a_parameter_of_another_shape_than_the_analysis_knows_stops_the_cut() {
 
 #[test]
 fn a_plan_that_does_not_fit_changes_nothing_and_says_what_is_wrong_with_it() {
-    let mut trained = Trained::new();
+    let trained = Trained::new();
     let selection = trained.pruner.plan(&trained.net.module).expect("a plan");
     let id = |trained: &Trained, name: &str| {
         trained.pruner.groups().into_iter().find(|group| group.name() == name).expect("the group is there").id()
@@ -144,10 +144,9 @@ fn a_plan_that_does_not_fit_changes_nothing_and_says_what_is_wrong_with_it() {
         (fc1, (0..12).collect(), "leaves nothing of"),
     ];
     for (group, cut, says) in plans {
-        let mut selection = selection.clone();
-        selection.plan = [(group, cut)].into_iter().collect::<Plan>();
-        let applied = trained.pruner.apply(&mut trained.net.module, &mut trained.follow, &selection);
-        let error = applied.expect_err("the plan does not fit").to_string();
+        let plan = [(group, cut)].into_iter().collect::<Plan>();
+        let edited = selection.clone().with_plan(plan, &trained.pruner.groups(), &trained.pruner.settings().limits);
+        let error = edited.expect_err("the plan does not fit").to_string();
         assert!(error.contains(says), "{error}");
         trained.assert_unchanged(says);
     }
@@ -158,6 +157,21 @@ fn a_plan_that_does_not_fit_changes_nothing_and_says_what_is_wrong_with_it() {
     assert!(error.to_string().contains("which is already cut"), "{error}");
     before.assert_unchanged(&net.vs, "a plan that is applied twice");
     assert_eq!(pruner.steps_made(), 1);
+}
+
+#[test]
+fn a_network_is_cut_only_by_a_pruner_that_was_made_for_it() {
+    let (net, mut other) = (Net::mlp(&[6, 12, 10, 4]), Net::mlp(&[6, 12, 12, 4]));
+    let mut pruner = GroupPruner::new(&net.module, settings(0.5)).expect("it can be pruned");
+    let selection = pruner.plan(&net.module).expect("a plan");
+    let before = Snapshot::of(&other.vs);
+    let planned = pruner.plan(&other.module).expect_err("another network");
+    let applied = pruner.apply(&mut other.module, &mut (), &selection).expect_err("another network");
+    for error in [planned, applied] {
+        assert!(matches!(error, PruneError::Apply(ApplyError::OtherNetwork)), "{error}");
+    }
+    before.assert_unchanged(&other.vs, "a pruner of another network");
+    assert_eq!(pruner.steps_made(), 0);
 }
 
 #[test]

@@ -18,9 +18,9 @@ fn check(name: &str, mut net: Net, ratio: f64, seed: u64) {
     randomize(&net.vs, seed);
     let mut pruner = GroupPruner::new(&net.module, settings(ratio)).expect("it can be pruned");
     let selection = pruner.plan(&net.module).expect("a plan");
-    assert!(!selection.plan.is_empty(), "{name}");
+    assert!(!selection.plan().is_empty(), "{name}");
     let before = Snapshot::of(&net.vs);
-    for (&id, cut) in selection.plan.cuts() {
+    for (&id, cut) in selection.plan().cuts() {
         let group = &pruner.analysis().groups()[id.index()];
         for member in group.members().iter().filter(|member| member.trained && member.side != Side::Input) {
             let positions: Vec<i64> = (0_i64..)
@@ -123,7 +123,7 @@ fn where_channels_are_taken_by_number_those_taken_are_cut_with_their_numbers() {
     let mut pruner = GroupPruner::new(&net.module, settings(0.7)).expect("it can be pruned");
     assert!(group(pruner.analysis(), "conv1.weight:0").pin().is_some());
     let mut kept = Kept::all();
-    for (&id, cut) in pruner.plan(&net.module).expect("a plan").plan.cuts() {
+    for (&id, cut) in pruner.plan(&net.module).expect("a plan").plan().cuts() {
         kept.remove(pruner.analysis(), id, cut);
     }
     let difference = masked_equals_sliced(&net.module, pruner.analysis(), &kept, &net.inputs).expect("it is compared");
@@ -140,7 +140,7 @@ fn halves_that_are_swapped_are_told_apart() {
     });
     // Two groups: the first half of conv1 is what conv2 reads last.
     let analysis = Analysis::new(net.module.graph()).expect("it is analysed");
-    let halves: Vec<_> = analysis.groups().iter().filter(|group| group.name() == "conv1.weight:0").collect();
+    let halves: Vec<_> = analysis.groups().iter().filter(|group| group.name().starts_with("conv1.weight:0/")).collect();
     assert_eq!(halves.len(), 2);
     for half in halves {
         let at = |value: &str| {
@@ -160,7 +160,7 @@ fn a_channel_shuffle_interleaves_what_is_cut() {
     });
     let analysis = Analysis::new(net.module.graph()).expect("it is analysed");
     let sizes: Vec<_> =
-        analysis.groups().iter().filter(|group| group.name() == "conv1.weight:0").map(Group::size).collect();
+        analysis.groups().iter().filter(|group| group.name().starts_with("conv1.weight:0/")).map(Group::size).collect();
     assert_eq!(sizes.iter().product::<usize>(), 12, "groups and channels within one: {sizes:?}");
     check("channel shuffle", net, 0.5, 3);
 }

@@ -435,6 +435,7 @@ struct Record {
   std::vector<std::vector<int64_t>> sizes;
   std::vector<pa_tensor> metas;
   bool dropped = false;
+  bool no_grad = false;
 };
 
 enum class Fresh { No, Zeros, Empty };
@@ -654,8 +655,9 @@ void keep(pa_trace &trace, const at::Tensor &tensor) {
   }
 }
 
-Record before(pa_trace &trace, const c10::OperatorHandle &handle, c10::ArrayRef<c10::IValue> values) {
+Record before(pa_trace &trace, const c10::OperatorHandle &handle, c10::ArrayRef<c10::IValue> values, bool no_grad) {
   Record record{handle};
+  record.no_grad = no_grad;
   const auto &arguments = handle.schema().arguments();
   for (size_t i = 0; i < arguments.size(); ++i) {
     encode(trace, record, arguments[i], values[i]);
@@ -724,6 +726,9 @@ void separate(const c10::FunctionSchema &schema, const std::vector<c10::TensorIm
 
 void record_call(const c10::OperatorHandle &handle, c10::DispatchKeySet, torch::jit::Stack *stack) {
   c10::impl::ExcludeDispatchKeyGuard below(kRecorder);
+  // The mode that the closure set is recorded; what it computes while it is traced is never differentiated.
+  bool no_grad = !at::GradMode::is_enabled();
+  at::NoGradGuard guard;
   pa_trace *trace = current;
   if (trace != nullptr && torch::autograd::get_current_graph_task_id() != -1)
     fail(*trace, "the closure runs a backward pass: trace the forward pass alone");
@@ -739,7 +744,7 @@ void record_call(const c10::OperatorHandle &handle, c10::DispatchKeySet, torch::
     for (const c10::IValue &value : values)
       if (value.isTensor())
         arguments.push_back(value.toTensor().unsafeGetTensorImpl());
-    record = before(*trace, handle, values);
+    record = before(*trace, handle, values, no_grad);
   } catch (const c10::Error &error) {
     fail(*trace, error.what_without_backtrace());
   } catch (const std::exception &error) {
@@ -844,7 +849,7 @@ size_t pa_trace_records(const pa_trace *trace) { return trace->records.size(); }
 
 char *pa_trace_record(const pa_trace *trace, size_t index, const char **name, const char **overload,
                       const pa_arg **args, size_t *args_len, const int64_t **results, const pa_tensor **metas,
-                      size_t *results_len) {
+                      size_t *results_len, int32_t *no_grad) {
   PA_GUARD({
     // What is pointed to is owned by the trace; the pointers are set here, once the record has come to rest.
     auto &record = const_cast<Record &>(trace->records.at(index));
@@ -868,6 +873,7 @@ char *pa_trace_record(const pa_trace *trace, size_t index, const char **name, co
     *results = record.results.data();
     *metas = record.metas.data();
     *results_len = record.results.size();
+    *no_grad = record.no_grad;
   })
 }
 

@@ -89,7 +89,7 @@ char *pa_trace_find(pa_trace *trace, at::Tensor *tensor, int64_t *entry);
 size_t pa_trace_records(const pa_trace *trace);
 char *pa_trace_record(const pa_trace *trace, size_t index, const char **name, const char **overload,
                       const pa_arg **args, size_t *args_len, const int64_t **results, const pa_tensor **metas,
-                      size_t *results_len);
+                      size_t *results_len, int32_t *no_grad);
 size_t pa_trace_entries(const pa_trace *trace);
 // `given` is a new tensor where no recorded operator made it, else null.
 char *pa_trace_entry(const pa_trace *trace, size_t index, uintptr_t *storage, at::Tensor **given);

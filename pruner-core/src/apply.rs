@@ -17,6 +17,9 @@ use crate::optim::{Follow, FollowError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {
+    /// The network is not the one that was analysed, or its graph was changed beside the cuts.
+    #[error("the network is not the one that was analysed; make a pruner for it")]
+    OtherNetwork,
     /// A stored tensor is not there.
     #[error("the network has no tensor `{name}`")]
     Missing {
@@ -83,6 +86,7 @@ fn apply_with(
     replace: &mut Replace<'_>,
 ) -> Result<(), ApplyError> {
     follow.check()?;
+    check_network(module, analysis, before)?;
     let mut changes = Vec::new();
     for (value, stored) in analysis.graph().stored() {
         if let Some(slices) = Slices::new(analysis, before, after, value) {
@@ -115,6 +119,11 @@ fn apply_with(
     }
     module.install(prepared);
     Ok(())
+}
+
+/// Checks that a network is the one that was analysed, with the cuts that were made.
+pub(crate) fn check_network(module: &GraphModule, analysis: &Analysis, kept: &Kept) -> Result<(), ApplyError> {
+    if *module.graph() == analysis.rewrite(kept) { Ok(()) } else { Err(ApplyError::OtherNetwork) }
 }
 
 /// Which positions stay of each dimension of a tensor.

@@ -209,6 +209,8 @@ pub(crate) struct Record {
     pub(crate) arguments: Vec<(String, Argument)>,
     /// Entries of its results with what is known of each; no entry for an undefined tensor.
     pub(crate) results: Vec<(Option<usize>, TensorMeta)>,
+    /// Whether it was called without gradients.
+    pub(crate) no_grad: bool,
 }
 
 /// A tensor that took part.
@@ -282,6 +284,7 @@ impl Recorder {
     fn read_record(&self, index: usize) -> Result<Option<Record>, AtenError> {
         let (mut name, mut overload, mut args, mut args_len) = (ptr::null(), ptr::null(), ptr::null(), 0);
         let (mut results, mut metas, mut results_len) = (ptr::null(), ptr::null(), 0);
+        let mut no_grad = 0;
         // SAFETY: the pointers that are set belong to the trace and are read before anything else is asked of it.
         unsafe {
             check(pa_trace_record(
@@ -294,6 +297,7 @@ impl Recorder {
                 &raw mut results,
                 &raw mut metas,
                 &raw mut results_len,
+                &raw mut no_grad,
             ))?;
             if args_len == usize::MAX {
                 return Ok(None);
@@ -308,7 +312,7 @@ impl Recorder {
                 .zip(view(metas, results_len))
                 .map(|(&entry, meta)| Ok((usize::try_from(entry).ok(), meta.read(&op)?)))
                 .collect::<Result<_, AtenError>>()?;
-            Ok(Some(Record { op, overload: text(overload), arguments, results }))
+            Ok(Some(Record { op, overload: text(overload), arguments, results, no_grad: no_grad != 0 }))
         }
     }
 }
@@ -666,6 +670,7 @@ unsafe extern "C" {
         results: *mut *const i64,
         metas: *mut *const PaTensor,
         results_len: *mut usize,
+        no_grad: *mut i32,
     ) -> *mut c_char;
     fn pa_trace_entries(trace: *const PaTrace) -> usize;
     fn pa_trace_entry(

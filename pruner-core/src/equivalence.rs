@@ -10,8 +10,9 @@ use tch::Tensor;
 
 use crate::apply::{ApplyError, Slices};
 use crate::deps::{Analysis, Kept};
-use crate::exec::{GraphModule, Mode};
+use crate::exec::{ExecError, GraphModule, Mode};
 use crate::graph::Origin;
+use crate::ids::ValueId;
 
 /// How far the outputs of a cut network are from those of the masked one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +28,26 @@ pub struct Difference {
     pub effect: f64,
 }
 
+/// Why two networks cannot be compared.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompareError {
+    /// The cut does not fit the network.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// One of them does not run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// Their outputs are of other shapes.
+    #[error("the outputs have shapes {found:?} where those of the masked network have {expected:?}")]
+    Outputs {
+        /// Those of the masked network.
+        expected: Vec<Vec<i64>>,
+        /// Those of the cut one.
+        found: Vec<Vec<i64>>,
+    },
+}
+
 /// Compares what is left of an uncut network with the network masked, on `inputs` in evaluation mode. The network is not
 /// changed.
 pub fn masked_equals_sliced(
@@ -34,31 +55,71 @@ pub fn masked_equals_sliced(
     analysis: &Analysis,
     kept: &Kept,
     inputs: &[Tensor],
-) -> Result<Difference, ApplyError> {
-    let (mut masked, mut sliced) = (BTreeMap::new(), BTreeMap::new());
-    for (value, stored) in analysis.graph().stored() {
-        let tensor = module.tensor(value).ok_or_else(|| ApplyError::Missing { name: stored.name.clone() })?.detach();
-        match Slices::new(analysis, &Kept::all(), kept, value) {
-            None => {
-                masked.insert(value, tensor.shallow_clone());
-                sliced.insert(value, tensor);
-            }
-            Some(slices) => {
-                sliced.insert(value, slices.slice(&stored.name, &tensor)?);
-                let whole = stored.origin != Origin::Parameter;
-                masked.insert(value, if whole { tensor } else { slices.mask(&stored.name, &tensor)? });
-            }
+) -> Result<Difference, CompareError> {
+    let (masked, sliced) = (masked(module, analysis, kept)?, sliced(module, analysis, kept)?);
+    compare(module, &masked, &sliced, inputs)
+}
+
+/// An uncut network with zeros in every parameter where a cut takes something away. What the cut leaves as it is shares
+/// its memory with the network's.
+pub fn masked(module: &GraphModule, analysis: &Analysis, kept: &Kept) -> Result<GraphModule, ApplyError> {
+    let tensors = stored(module, analysis, |value, tensor| {
+        let slices = Slices::new(analysis, &Kept::all(), kept, value);
+        let stored = analysis.graph().value(value);
+        match slices.filter(|_| stored.origin == Origin::Parameter) {
+            Some(slices) => slices.mask(&stored.name, &tensor),
+            None => Ok(tensor),
         }
+    })?;
+    Ok(GraphModule::new(analysis.graph().clone(), tensors, module.device())?)
+}
+
+/// What is left of an uncut network, which is not changed. What the cut leaves as it is shares its memory with the
+/// network's.
+pub fn sliced(module: &GraphModule, analysis: &Analysis, kept: &Kept) -> Result<GraphModule, ApplyError> {
+    let tensors = stored(module, analysis, |value, tensor| match Slices::new(analysis, &Kept::all(), kept, value) {
+        Some(slices) => slices.slice(&analysis.graph().value(value).name, &tensor),
+        None => Ok(tensor),
+    })?;
+    Ok(GraphModule::new(analysis.rewrite(kept), tensors, module.device())?)
+}
+
+/// Compares a network masked with a network cut, on `inputs` in evaluation mode.
+pub fn compare(
+    dense: &GraphModule,
+    masked: &GraphModule,
+    sliced: &GraphModule,
+    inputs: &[Tensor],
+) -> Result<Difference, CompareError> {
+    let run = |module: &GraphModule| {
+        // What a network writes to its inputs is not seen by the next.
+        let inputs: Vec<_> = inputs.iter().map(Tensor::copy).collect();
+        tch::no_grad(|| module.forward(&inputs, Mode::Eval))
+    };
+    let (dense, masked, sliced) = (run(dense)?, run(masked)?, run(sliced)?);
+    let shapes = |outputs: &[Tensor]| outputs.iter().map(Tensor::size).collect::<Vec<_>>();
+    let (expected, found) = (shapes(&masked), shapes(&sliced));
+    if shapes(&dense) != expected || found != expected {
+        return Err(CompareError::Outputs { expected, found });
     }
-    let masked = GraphModule::new(analysis.graph().clone(), masked, module.device())?;
-    let sliced = GraphModule::new(analysis.rewrite(kept), sliced, module.device())?;
-    let run = |module: &GraphModule| tch::no_grad(|| module.forward(inputs, Mode::Eval));
-    let (dense, masked, sliced) = (run(module)?, run(&masked)?, run(&sliced)?);
     let mut difference = Difference { max_abs: 0.0, relative: 0.0, finite: true, effect: 0.0 };
     for ((dense, masked), sliced) in dense.iter().zip(&masked).zip(&sliced) {
         difference.add(dense, masked, sliced);
     }
     Ok(difference)
+}
+
+/// The stored tensors of a network, each as `change` makes it.
+fn stored(
+    module: &GraphModule,
+    analysis: &Analysis,
+    change: impl Fn(ValueId, Tensor) -> Result<Tensor, ApplyError>,
+) -> Result<BTreeMap<ValueId, Tensor>, ApplyError> {
+    let tensor = |value: ValueId, name: &str| {
+        let tensor = module.tensor(value).ok_or_else(|| ApplyError::Missing { name: name.to_owned() })?;
+        Ok((value, change(value, tensor.detach())?))
+    };
+    analysis.graph().stored().map(|(value, stored)| tensor(value, &stored.name)).collect()
 }
 
 impl Difference {

@@ -13,6 +13,8 @@ pub mod deps;
 
 pub mod plan;
 
+pub mod manifest;
+
 pub mod scheduler;
 
 pub mod report;
@@ -44,3 +46,6 @@ pub mod equivalence;
 
 #[cfg(feature = "torch")]
 pub mod pruner;
+
+#[cfg(feature = "torch")]
+pub mod budget;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use crate::apply::{ApplyError, apply};
+use crate::apply::{ApplyError, apply, check_network};
 use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
 use crate::exec::GraphModule;
 use crate::graph::Dtype;
@@ -17,6 +17,9 @@ use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, selec
 use crate::registry;
 use crate::report::{Seconds, StepReport};
 use crate::scheduler::{self, Scheduler, SchedulerError};
+
+/// A score per coordinate that is left, by group.
+type Scores = BTreeMap<GroupId, Vec<f64>>;
 
 /// What a run prunes by, how far, and in how many steps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -197,19 +200,47 @@ impl GroupPruner {
     }
 
     /// What stands in the way of running the code that was traced, instead of its graph, on the cut variables: the sizes that
-    /// are burnt into it. Empty where the code can go on being used.
+    /// are burnt into it. Where it is empty the code runs; it computes the same unless it reads sizes to compute with, as a
+    /// hand-written `1 / √d` does, which goes on as it was in the graph alone.
     pub fn burnt_in(&self) -> Vec<BurntIn> {
         self.analysis.burnt_in(&self.kept)
     }
 
-    fn select(&self, scores: &BTreeMap<GroupId, Vec<f64>>) -> Result<Selection, PruneError> {
+    /// The report of the next step as if it were made.
+    pub fn preview(&self, selection: &Selection) -> StepReport {
+        let report = StepReport::new(selection, &self.groups(), self.step + 1, self.settings.steps);
+        let after = self.analysis.counts(&self.kept_after(selection));
+        let (before, after) = (of_selection(self.counts(), report.before), of_selection(after, report.after));
+        report.with_counts(before, after).with_seed(self.settings.seed)
+    }
+
+    /// What the network would cost after one step to all of the target of `limits`.
+    pub(crate) fn counts_at(&self, scores: &Scores, limits: &Limits) -> Result<Counts, PruneError> {
+        let selection = select(&self.groups(), scores, limits, 1.0)?;
+        Ok(self.analysis.counts(&self.kept_after(&selection)))
+    }
+
+    pub(crate) fn set_target_ratio(&mut self, ratio: f64) {
+        self.settings.limits.target_ratio = ratio;
+    }
+
+    /// The coordinates that are left once a selection is applied.
+    fn kept_after(&self, selection: &Selection) -> Kept {
+        let mut after = self.kept.clone();
+        for (&group, coordinates) in selection.plan().cuts() {
+            after.remove(&self.analysis, group, coordinates);
+        }
+        after
+    }
+
+    fn select(&self, scores: &Scores) -> Result<Selection, PruneError> {
         let Settings { scheduler, steps, limits, .. } = &self.settings;
         let progress = scheduler::ratio(scheduler.as_ref(), (self.step + 1).min(*steps), *steps)?;
         Ok(select(&self.groups(), scores, limits, progress)?)
     }
 
     /// The scores of all groups that may be cut, read back from the device at once.
-    fn scores(&self, module: &GraphModule) -> Result<BTreeMap<GroupId, Vec<f64>>, PruneError> {
+    pub(crate) fn scores(&self, module: &GraphModule) -> Result<Scores, PruneError> {
         let mut weights = Weights::new(self.settings.seed);
         for (value, _) in module.graph().stored() {
             if let Some(tensor) = module.tensor(value) {
@@ -243,6 +274,7 @@ impl Pruner for GroupPruner {
     }
 
     fn plan(&self, module: &GraphModule) -> Result<Selection, PruneError> {
+        check_network(module, &self.analysis, &self.kept)?;
         self.select(&self.scores(module)?)
     }
 
@@ -253,15 +285,12 @@ impl Pruner for GroupPruner {
         selection: &Selection,
     ) -> Result<StepReport, PruneError> {
         let start = Instant::now();
-        selection.plan.validate(&self.groups()).map_err(SelectError::from)?;
+        selection.plan().validate(&self.groups()).map_err(SelectError::from)?;
         let step = self.step + 1;
         let report = StepReport::new(selection, &self.groups(), step, self.settings.steps);
         let before = self.counts();
-        if !selection.plan.is_empty() {
-            let mut after = self.kept.clone();
-            for (&group, coordinates) in selection.plan.cuts() {
-                after.remove(&self.analysis, group, coordinates);
-            }
+        if !selection.plan().is_empty() {
+            let after = self.kept_after(selection);
             apply(module, &self.analysis, &self.kept, &after, follow)?;
             self.groups = self.analysis.groups_left(&after);
             self.kept = after;

@@ -73,6 +73,44 @@ fn lenet_has_the_parameters_and_multiply_accumulates_of_the_paper() {
 }
 
 #[test]
+fn costs_by_node_add_up_to_the_counts() {
+    let analysis = analysis(LENET);
+    let kept = without(&analysis, &[(0, &[1, 3])]);
+    for kept in [Kept::all(), kept] {
+        let (counts, costs) = (analysis.counts(&kept), analysis.node_costs(&kept));
+        assert_eq!(costs.iter().map(|cost| cost.params).sum::<u64>(), counts.params);
+        assert_eq!(costs.iter().map(|cost| cost.macs).sum::<u64>(), counts.macs);
+        assert_eq!(
+            costs.iter().map(|cost| cost.layer.as_str()).collect::<Vec<_>>(),
+            ["conv1", "conv2", "fc1", "fc2", "fc3"]
+        );
+    }
+    let costs = analysis.node_costs(&Kept::all());
+    assert_eq!((costs[1].op.as_str(), costs[1].shape.as_slice()), ("aten::conv2d", &[1, 16, 10, 10][..]));
+}
+
+#[test]
+fn activations_take_most_where_most_of_them_are_needed_and_views_take_none() {
+    let analysis = analysis(LENET);
+    // The output of the first convolution and that of the ReLU after it; the view of the second pooling takes nothing.
+    assert_eq!(analysis.peak_activation_bytes(&Kept::all()), 4 * 2 * 6 * 28 * 28);
+    let kept = without(&analysis, &[(0, &[1, 3])]);
+    assert_eq!(analysis.peak_activation_bytes(&kept), 4 * 2 * 4 * 28 * 28);
+    let views = self::analysis(
+        r#"
+        input v0: f32[2, 8] "x"
+        param v1: f32[8, 8] "fc.weight"
+        v2: f32[2, 8] = aten::linear(input=v0, weight=v1, bias=none)
+        v3: f32[2, 2, 4] = aten::view(self=v2, size=[2, 2, 4])
+        v4: f32[2, 2, 4] = aten::relu_(self=v3)
+        v5: f32[2, 8] = aten::add.Tensor(self=v2, other=v0, alpha=1)
+        return v4, v5
+        "#,
+    );
+    assert_eq!(views.peak_activation_bytes(&Kept::all()), 3 * 4 * 16);
+}
+
+#[test]
 fn counts_after_cuts_are_those_of_the_smaller_network() {
     let analysis = analysis(LENET);
     let place = |name: &str| analysis.groups().iter().position(|group| group.name() == name).expect("it is a group");

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use pruner_core::exec::{GraphModule, Mode};
 use pruner_core::graph::{Argument, Origin};
 use pruner_core::trace::{TraceError, trace};
-use tch::nn::{self, Module, RNN};
+use tch::nn::{self, Module, OptimizerConfig as _, RNN};
 use tch::{Device, IndexOp, Kind, Tensor};
 
 const FLOAT: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -277,6 +277,48 @@ fn a_number_read_from_a_tensor_is_burnt_in_with_a_warning() {
     .expect("traced");
     assert_eq!(ops(&module), ["linear", "div"]);
     assert!(module.warnings().iter().any(|warning| warning.contains("aten::item")), "{:?}", module.warnings());
+}
+
+#[test]
+fn what_runs_without_gradients_in_the_closure_does_in_the_graph() {
+    let vs = store();
+    let (frozen, fc) = (linear(&vs, "frozen", 3, 4), linear(&vs, "fc", 4, 2));
+    let mean = vs.root().zeros_no_train("mean", &[4]);
+    // In `no_grad` around the trace the closure is traced as it is without.
+    let module = tch::no_grad(|| {
+        trace(&vs, &[randn(&[5, 3])], |xs| {
+            let ys = tch::no_grad(|| {
+                let _ = fc.ws.shallow_clone().clamp_(-0.4, 0.4);
+                frozen.forward(&xs[0]).relu()
+            });
+            let zs = &ys + fc.ws.sum(Kind::Float);
+            tch::no_grad(|| {
+                mean.shallow_clone().copy_(&(&mean * 0.9 + zs.mean_dim([0_i64].as_slice(), false, None) * 0.1));
+            });
+            vec![fc.forward(&(zs - &mean))]
+        })
+    })
+    .expect("traced");
+    assert!(module.warnings().is_empty(), "{:?}", module.warnings());
+    assert_eq!(module.graph().to_string().parse(), Ok(module.graph().clone()));
+    let mut optimizer = nn::Sgd::default().build(&vs, 0.1).expect("an optimiser");
+    for _ in 0..2 {
+        let before = mean.copy();
+        let ys = &module.forward(&[randn(&[5, 3])], Mode::Train).expect("it runs")[0];
+        optimizer.backward_step(&ys.square().sum(Kind::Float));
+        assert!(!mean.requires_grad() && !mean.equal(&before));
+        assert!(!frozen.ws.grad().defined() && fc.ws.grad().defined());
+    }
+}
+
+#[test]
+fn a_closure_wholly_without_gradients_and_an_input_that_is_not_read_are_told() {
+    let vs = store();
+    let fc = linear(&vs, "fc", 3, 4);
+    let module = trace(&vs, &[randn(&[2, 3]), randn(&[2, 3])], |xs| tch::no_grad(|| vec![fc.forward(&xs[0])]));
+    let warnings = module.expect("traced").warnings().join("; ");
+    assert!(warnings.contains("no output depends on input1"), "{warnings}");
+    assert!(warnings.contains("every parameter is read without gradients"), "{warnings}");
 }
 
 #[test]

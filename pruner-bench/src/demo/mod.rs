@@ -13,9 +13,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 use std::{fs, io};
 
-use pruner_core::apply::ApplyError;
 use pruner_core::deps::{Analysis, Kept};
-use pruner_core::equivalence::masked_equals_sliced;
+use pruner_core::equivalence::{CompareError, masked_equals_sliced};
 use pruner_core::exec::GraphModule;
 use pruner_core::optim::{Sgd, SgdSettings};
 use pruner_core::pruner::PruneError;
@@ -81,7 +80,7 @@ pub enum DemoError {
     Prune(#[from] PruneError),
     /// The cut could not be compared with the masked network.
     #[error(transparent)]
-    Apply(#[from] ApplyError),
+    Compare(#[from] CompareError),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),

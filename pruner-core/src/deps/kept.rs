@@ -1,6 +1,6 @@
 //! What is left of a network after cuts: sizes, positions and layouts of any dimension, evaluated from its expression.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::deps::Analysis;
 use crate::deps::expr::Expr;
@@ -30,7 +30,8 @@ impl Kept {
     pub fn remove(&mut self, analysis: &Analysis, group: GroupId, coordinates: &[u32]) {
         let group = &analysis.groups()[group.index()];
         let left = self.left.entry(group.axis()).or_insert_with(|| group.all_coordinates());
-        left.retain(|coordinate| !coordinates.contains(coordinate));
+        let gone: BTreeSet<u32> = coordinates.iter().copied().collect();
+        left.retain(|coordinate| !gone.contains(coordinate));
     }
 
     /// Gives a network input another size; `false` where the axis is part of others and cannot follow.

@@ -17,6 +17,7 @@ pub mod layout;
 mod memo;
 mod memory;
 mod positions;
+mod profile;
 mod rewrite;
 #[cfg(test)]
 mod soundness;
@@ -34,6 +35,7 @@ pub use group::{Group, Member, Pin, Side};
 pub use groups::AxisGroup;
 pub use kept::Kept;
 pub use layout::Layout;
+pub use profile::NodeCost;
 pub use rewrite::BurntIn;
 
 use crate::graph::verify::{VerifyError, verify};

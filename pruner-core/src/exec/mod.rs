@@ -1,8 +1,10 @@
 //! Execution of a graph on libtorch: with autograd, every value dropped after its last use.
 
+mod load;
 mod module;
 mod program;
 
+pub use load::LoadError;
 pub use module::GraphModule;
 pub use program::{Observer, Program};
 

@@ -27,6 +27,7 @@ struct Step {
     node: String,
     call: Call,
     operands: Vec<Source>,
+    no_grad: bool,
     results: Vec<ValueId>,
     /// Values that no later step reads and the network does not return.
     dead: Vec<ValueId>,
@@ -64,7 +65,8 @@ impl Program {
             for result in &node.results {
                 made[result.index()] = true;
             }
-            steps.push(Step { node: describe(), call, operands, results: node.results.clone(), dead: Vec::new() });
+            let (results, no_grad) = (node.results.clone(), node.no_grad);
+            steps.push(Step { node: describe(), call, operands, no_grad, results, dead: Vec::new() });
         }
         let outputs = graph
             .outputs()
@@ -148,6 +150,7 @@ impl Step {
     ) -> Result<(), ExecError> {
         // Most operations read few tensors, for which nothing is allocated.
         const FEW: usize = 8;
+        let _no_grad = self.no_grad.then(tch::no_grad_guard);
         let tensor = |source: &Source| source.tensor(stored, inputs, values).ok_or_else(|| source.not_stored());
         let ran = match self.operands.as_slice() {
             [first, rest @ ..] if rest.len() < FEW => {

@@ -158,6 +158,8 @@ pub struct Node {
     pub arguments: Vec<(String, Argument)>,
     /// The results that are tensors; a result that is a list of tensors counts as so many results.
     pub results: Vec<ValueId>,
+    /// Whether it runs without gradients whatever the mode of those around it.
+    pub no_grad: bool,
 }
 
 impl Node {
@@ -265,7 +267,7 @@ impl Graph {
                 id
             })
             .collect();
-        self.nodes.push(Node { op: op.into(), overload: overload.into(), arguments, results });
+        self.nodes.push(Node { op: op.into(), overload: overload.into(), arguments, results, no_grad: false });
         node
     }
 

@@ -18,6 +18,7 @@
 //! - An argument is `none`, a value `v0`, `true`, an integer `3`, a float `3.0`, `1e-5`, `inf` or `nan`, a string `"a"`,
 //!   `dtype(f32)`, `device("cpu")`, `layout(0)`, `memory_format(0)`, or a list `[…]` of values and `none`, of integers, of floats
 //!   or of truth values. `[]` has no integers; lists of nothing else are `values[]`, `floats[]` and `bools[]`.
+//! - `no_grad` after the arguments says that the operation runs without gradients.
 //! - An operation or argument whose name is no identifier is written in quotes.
 //! - `return` comes last. A graph without it has no outputs.
 //!
@@ -123,7 +124,7 @@ fn print_node(graph: &Graph, node: &Node, f: &mut fmt::Formatter<'_>) -> fmt::Re
         quoted_unless(is_plain_name(name), name, f)?;
         write!(f, "={argument}")
     })?;
-    f.write_str(")\n")
+    f.write_str(if node.no_grad { ") no_grad\n" } else { ")\n" })
 }
 
 fn quoted_unless(plain: bool, text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {

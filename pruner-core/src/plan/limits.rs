@@ -16,7 +16,8 @@ pub struct Limits {
     pub max_ratio: f64,
     /// Dimensions that are cut stay multiples of this; at least 1. A dimension that is no multiple of it is legal as long as it
     /// is not cut; a cut goes to a multiple below. Where the coordinates of a group have unequal numbers of positions in a dimension,
-    /// the number of coordinates is kept a multiple instead. Default: 1.
+    /// the number of coordinates is kept a multiple instead. Where several groups make up a dimension, as in a concatenation, it
+    /// holds of the part of each. Default: 1.
     pub round_to: usize,
     /// What is left alone: the names of parameters (`conv1.weight`) or of layers (`conv1`, with all that is below), with `*`, `?` and
     /// `[…]` as in file names, for all dimensions or for one (`conv1.weight:0`). A group is left alone when one of its members is named.

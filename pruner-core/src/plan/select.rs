@@ -17,8 +17,7 @@ use crate::ids::GroupId;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Selection {
-    /// What goes.
-    pub plan: Plan,
+    pub(super) plan: Plan,
     /// What became of each group, in the order of their ids.
     pub verdicts: Vec<GroupVerdict>,
     /// The part of the target that this step goes to.
@@ -147,6 +146,11 @@ pub fn select(
 }
 
 impl Selection {
+    /// What goes.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The selection with `plan` in place of its own: its verdicts and counts say what `plan` does.
     pub fn with_plan(mut self, plan: Plan, groups: &[&dyn Group], limits: &Limits) -> Result<Self, SelectError> {
         plan.validate(groups)?;

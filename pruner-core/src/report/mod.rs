@@ -266,7 +266,7 @@ impl StepReport {
 }
 
 fn outcome(selection: &Selection, step: usize, steps: usize) -> Outcome {
-    if !selection.plan.is_empty() {
+    if !selection.plan().is_empty() {
         return Outcome::Pruned;
     }
     match selection.stop {

@@ -81,6 +81,7 @@ struct Step {
     /// As in the record, the ids those of versions.
     arguments: Vec<(String, Argument)>,
     results: Vec<usize>,
+    no_grad: bool,
 }
 
 impl Step {
@@ -122,7 +123,7 @@ impl Builder<'_> {
     }
 
     fn step(&mut self, record: Record) -> Result<Step, TraceError> {
-        let Record { op, overload, mut arguments, results } = record;
+        let Record { op, overload, mut arguments, results, no_grad } = record;
         let operator = Operator::find(&op, &overload).map_err(TraceError::Record)?;
         for (_, argument) in &mut arguments {
             match argument {
@@ -146,7 +147,7 @@ impl Builder<'_> {
                 version
             })
             .collect();
-        Ok(Step { op, overload, operator: operator.into(), arguments, results })
+        Ok(Step { op, overload, operator: operator.into(), arguments, results, no_grad })
     }
 
     /// The memory of a version; 0 where it has none of its own.
@@ -284,13 +285,16 @@ impl Builder<'_> {
             let arguments =
                 step.arguments.into_iter().map(|(name, argument)| (name, renamed(argument, &ids))).collect();
             let node = graph.add_node(step.op, step.overload, arguments, metas);
+            graph.node_mut(node).no_grad = step.no_grad;
             for (&version, &id) in step.results.iter().zip(&graph.node(node).results) {
                 ids.insert(version, id);
             }
         }
         graph.set_outputs(outputs.iter().map(|version| ids[version]).collect());
+        let unused = self.unused(&used).into_iter().chain(unread(&graph)).chain(untrained(&graph));
+        let warnings: Vec<_> = unused.collect();
         let mut module = GraphModule::new(graph, tensors, device)?;
-        module.add_warnings(self.unused(&used));
+        module.add_warnings(warnings);
         Ok(module)
     }
 
@@ -299,6 +303,29 @@ impl Builder<'_> {
             self.variables.iter().zip(used).filter(|(_, used)| !**used).map(|((name, _), _)| name).collect();
         (!names.is_empty()).then(|| format!("no output depends on {}: not part of the graph", names.join(", ")))
     }
+}
+
+/// The inputs that no operation reads, as where they are read in another thread.
+fn unread(graph: &Graph) -> Option<String> {
+    let read: BTreeSet<_> =
+        graph.nodes().flat_map(|(_, node)| node.inputs()).chain(graph.outputs().iter().copied()).collect();
+    let names: Vec<_> = graph
+        .inputs()
+        .iter()
+        .filter(|&input| !read.contains(input))
+        .map(|&input| graph.value(input).name.as_str())
+        .collect();
+    (!names.is_empty())
+        .then(|| format!("no output depends on {}: whatever they are, the graph computes the same", names.join(", ")))
+}
+
+/// Whether no parameter can be trained, as where the whole of the closure runs in `no_grad`.
+fn untrained(graph: &Graph) -> Option<String> {
+    let is_parameter = |value: ValueId| graph.value(value).origin == Origin::Parameter;
+    let mut reading = graph.nodes().filter(|(_, node)| node.inputs().any(is_parameter)).peekable();
+    (reading.peek().is_some() && reading.all(|(_, node)| node.no_grad)).then(|| {
+        "every parameter is read without gradients: call `no_grad` outside of the closure to train the graph".to_owned()
+    })
 }
 
 fn renamed(argument: Argument, ids: &HashMap<usize, ValueId>) -> Argument {

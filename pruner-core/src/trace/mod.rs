@@ -54,17 +54,18 @@ pub enum TraceError {
     Exec(#[from] ExecError),
 }
 
-/// Runs `f` once on copies of `inputs`, without gradients, and makes a graph of the operations that it called.
+/// Runs `f` once on copies of `inputs` and makes a graph of the operations that it called. Nothing is differentiated; what
+/// `f` computes within `no_grad`, the graph does too.
 ///
 /// Variables of `vs` become parameters, or buffers where they are not trainable, by their names; other tensors become
 /// constants. The network's variables and the random number generators are left as they were. What depends on
-/// the *values* of tensors, such as an `if` on one, is burnt into the graph and named among
-/// [`GraphModule::warnings`]; sizes of the example are, too.
+/// the *values* of tensors, such as an `if` on one, is burnt into the graph; sizes of the example are, too. It is named
+/// among [`GraphModule::warnings`] where an operation reads the value, as `double_value` does; elements that are copied
+/// out of a tensor's memory, as by `Vec::try_from` and `f64::try_from`, are read unseen. So is what another thread computes.
 pub fn trace<F>(vs: &nn::VarStore, inputs: &[Tensor], mut f: F) -> Result<GraphModule, TraceError>
 where
     F: FnMut(&[Tensor]) -> Vec<Tensor>,
 {
-    let _no_grad = tch::no_grad_guard();
     let variables = build::Variables::of(vs);
     for (name, variable) in variables.iter() {
         check_tensor(variable, || format!("variable `{name}`"))?;
@@ -73,14 +74,14 @@ where
         check_tensor(input, || format!("input {index}"))?;
     }
     // Each input is a tensor of its own, so that one that is given twice is told apart and none is changed.
-    let copies: Vec<_> = inputs.iter().map(|input| input.detach().copy()).collect();
+    let copies: Vec<Tensor> = tch::no_grad(|| inputs.iter().map(|input| input.detach().copy()).collect());
     let known: Vec<_> = variables.iter().map(|(_, variable)| variable).chain(&copies).collect();
     let (mut recorder, entries) = Recorder::start(&known).map_err(TraceError::Record)?;
 
-    let returned = catch_unwind(AssertUnwindSafe(|| f(&copies)));
+    let returned = tch::with_grad(|| catch_unwind(AssertUnwindSafe(|| f(&copies))));
     let outputs = returned.map(|outputs| outputs.iter().map(|output| recorder.find(output)).collect::<Vec<_>>());
     let stopped = recorder.stop();
-    let outputs = outputs.map_err(|panic| TraceError::Closure { message: panic_message(panic.as_ref()) })?;
+    let outputs = outputs.map_err(|panic| closure_error(panic_message(panic.as_ref())))?;
     stopped.map_err(TraceError::Record)?;
     let outputs = outputs
         .into_iter()
@@ -98,6 +99,14 @@ where
 
 fn check_tensor(tensor: &Tensor, place: impl FnOnce() -> String) -> Result<(), TraceError> {
     aten::meta(tensor).map(drop).map_err(|source| TraceError::Tensor { place: place(), source })
+}
+
+fn closure_error(message: String) -> TraceError {
+    if message.contains("does not require grad and does not have a grad_fn") {
+        TraceError::Record(AtenError::new("the closure runs a backward pass: trace the forward pass alone"))
+    } else {
+        TraceError::Closure { message }
+    }
 }
 
 /// The first line of what a panic says; tch panics with the whole of libtorch's message, printed as a literal.

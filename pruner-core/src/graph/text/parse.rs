@@ -113,8 +113,15 @@ impl Reader {
         }
         let (op, overload) = operation(cursor, results.is_empty())?;
         let arguments = self.arguments(cursor)?;
+        cursor.skip_space();
+        let end = cursor.at;
+        let no_grad = cursor.take_while(|c| c.is_ascii_alphabetic() || c == '_') == "no_grad";
+        if !no_grad {
+            cursor.at = end;
+        }
         let metas = results.iter().map(|(_, meta, _)| meta.clone()).collect();
         let node = self.graph.add_node(op, overload, arguments, metas);
+        self.graph.node_mut(node).no_grad = no_grad;
         for (index, (reference, _, name)) in results.into_iter().enumerate() {
             let id = self.graph.node(node).results[index];
             self.graph.value_mut(id).name = name;

@@ -156,7 +156,9 @@ fn graph() -> impl Strategy<Value = Graph> {
                             _ => {}
                         }
                     }
-                    graph.add_node(op, overload, arguments, results);
+                    let no_grad = results.len() == 1;
+                    let node = graph.add_node(op, overload, arguments, results);
+                    graph.node_mut(node).no_grad = no_grad;
                 }
             }
         }

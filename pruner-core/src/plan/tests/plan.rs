@@ -36,9 +36,10 @@ fn editing_adds_keeps_and_removes() {
 #[test]
 fn a_plan_is_read_back_from_json_and_put_in_order() {
     let json = serde_json::to_string(&plan()).expect("a plan serialises");
-    assert_eq!(json, r#"{"cuts":{"0":[3],"2":[1,4,5,6,7]}}"#);
+    assert_eq!(json, r#"{"cuts":{"g0":[3],"g2":[1,4,5,6,7]}}"#);
     assert_eq!(serde_json::from_str::<Plan>(&json).expect("it was just written"), plan());
-    let unordered: Plan = serde_json::from_str(r#"{"cuts":{"2":[7,6,5,4,1,1],"0":[3],"5":[]}}"#).expect("it is JSON");
+    let unordered: Plan =
+        serde_json::from_str(r#"{"cuts":{"g2":[7,6,5,4,1,1],"g0":[3],"g5":[]}}"#).expect("it is JSON");
     assert_eq!(unordered, plan());
     assert!(serde_json::from_str::<Plan>(r#"{"cuts":{},"cut":{}}"#).is_err());
 }

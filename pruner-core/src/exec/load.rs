@@ -1,0 +1,63 @@
+//! From an archive of `torch.export` to a network that runs.
+
+use std::collections::BTreeMap;
+
+use tch::{Device, Kind, Tensor};
+
+use super::{ExecError, GraphModule};
+use crate::aten::{AtenError, Operator};
+use crate::graph::{Argument, Origin};
+use crate::ids::ValueId;
+use crate::pt2::{Pt2, StoredTensor};
+
+/// Why a program cannot be made to run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The bytes of a stored tensor are not in the archive.
+    #[error("`{name}` is not stored in the archive")]
+    Missing {
+        /// The name of the parameter, buffer or constant.
+        name: String,
+    },
+    /// libtorch cannot make a tensor of what is stored.
+    #[error("`{name}`: {source}")]
+    Tensor {
+        /// The name of the parameter, buffer or constant.
+        name: String,
+        /// What libtorch said.
+        source: AtenError,
+    },
+    /// The graph cannot be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+impl GraphModule {
+    /// A network of an exported program, its tensors copied to `device`. Parameters take gradients.
+    pub fn load(program: &Pt2, device: Device) -> Result<Self, LoadError> {
+        let mut tensors = BTreeMap::new();
+        for (id, value) in program.graph().stored() {
+            let failed = |source| LoadError::Tensor { name: value.name.clone(), source };
+            let (stored, bytes) = program.tensor(id).ok_or_else(|| LoadError::Missing { name: value.name.clone() })?;
+            let tensor = tch::no_grad(|| tensor(stored, bytes, device)).map_err(failed)?;
+            let trained = value.origin == Origin::Parameter && stored.meta.dtype.is_float();
+            tensors.insert(id, if trained { tensor.set_requires_grad(true) } else { tensor });
+        }
+        Ok(Self::new(program.graph().clone(), tensors, device)?)
+    }
+}
+
+/// A tensor of its own with the elements of a stored one.
+fn tensor(stored: &StoredTensor, bytes: &[u8], device: Device) -> Result<Tensor, AtenError> {
+    let failed = |error: tch::TchError| AtenError::new(error.to_string());
+    let size = stored.meta.dtype.bytes();
+    let start = (stored.offset as usize).saturating_mul(size).min(bytes.len());
+    let bytes = &bytes[start..bytes.len() - (bytes.len() - start) % size];
+    let bytes = Tensor::f_from_data_size(bytes, &[bytes.len() as i64], Kind::Uint8).map_err(failed)?;
+    let arguments = [("self", ValueId::new(0).into()), ("dtype", Argument::Dtype(stored.meta.dtype))];
+    let arguments = arguments.map(|(name, argument)| (name.to_owned(), argument));
+    let elements = Operator::find("aten::view", "dtype")?.call(&arguments, &[&bytes])?.swap_remove(0);
+    let laid_out = elements.f_as_strided(&stored.meta.shape, &stored.strides, 0).map_err(failed)?;
+    Ok(laid_out.f_to_device(device).map_err(failed)?.detach())
+}

@@ -1,0 +1,136 @@
+//! `pruner inspect`: the groups of a model, and what stands in the way of cutting the rest.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use pruner::deps::{Analysis, AxisGroup, Counts, Group, Kept};
+use serde::Serialize;
+
+use super::model::{Model, gone, human, percent};
+use super::output::{self, Output};
+
+/// The arguments of `pruner inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// The model, a `.pt2` of torch.export.
+    model: PathBuf,
+
+    /// Shows pinned groups too, with what pins each.
+    #[arg(long)]
+    all: bool,
+
+    /// Shows the dimensions that are cut with each group.
+    #[arg(long)]
+    members: bool,
+}
+
+/// What is found.
+#[derive(Serialize)]
+struct Found {
+    nodes: usize,
+    counts: Counts,
+    /// The share of the parameters and of the multiply-accumulates that goes when of every group one channel is left.
+    prunable_params: f64,
+    prunable_macs: f64,
+    /// Operations without a rule, each with the first node that calls it.
+    unknown_ops: Vec<(String, String)>,
+    groups: Vec<Row>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    group: String,
+    name: String,
+    size: usize,
+    members: Vec<String>,
+    /// Why it may not be cut.
+    pinned: Option<String>,
+    /// The operation at which a cut changes a statistic, so that the cut network is not the masked one.
+    inexact: Option<String>,
+}
+
+impl Inspect {
+    pub(crate) fn run(self, output: Output) -> anyhow::Result<()> {
+        let Model { analysis, .. } = Model::open(&self.model)?;
+        let found = Found::new(&analysis);
+        if output == Output::Json {
+            return output::print_json(&found);
+        }
+        let mut headings = vec!["group", "name", "channels", "members", "a cut is"];
+        if self.members {
+            headings.push("cut with it");
+        }
+        let mut table = output::table(&headings);
+        for row in found.groups.iter().filter(|row| self.all || row.pinned.is_none()) {
+            let kind = match (&row.pinned, &row.inexact) {
+                (Some(pin), _) => format!("impossible: {pin}"),
+                (None, Some(node)) => format!("inexact: {node}"),
+                (None, None) => "exact".to_owned(),
+            };
+            let mut cells =
+                vec![row.group.clone(), row.name.clone(), row.size.to_string(), row.members.len().to_string(), kind];
+            if self.members {
+                cells.push(row.members.join(" "));
+            }
+            table.add_row(cells);
+        }
+        output::print_table(&table)?;
+        output::print(&found.summary())?;
+        Ok(())
+    }
+}
+
+impl Found {
+    fn new(analysis: &Analysis) -> Self {
+        let graph = analysis.graph();
+        let counts = analysis.counts(&Kept::all());
+        let least = analysis.counts(&smallest(analysis));
+        let row = |group: &AxisGroup| Row {
+            group: group.id().to_string(),
+            name: group.name().to_owned(),
+            size: group.size(),
+            members: group.members().iter().map(|member| format!("{}:{}", member.name, member.dim)).collect(),
+            pinned: group.pin().map(ToString::to_string),
+            inexact: group.inexact().map(|node| graph.describe(node)),
+        };
+        Self {
+            nodes: graph.nodes().len(),
+            counts,
+            prunable_params: gone(counts.params, least.params),
+            prunable_macs: gone(counts.macs, least.macs),
+            unknown_ops: analysis.unknown_ops().iter().map(|(op, node)| (op.clone(), node.to_string())).collect(),
+            // A group of one channel is never cut.
+            groups: analysis.groups().iter().filter(|group| group.size() > 1).map(row).collect(),
+        }
+    }
+
+    fn summary(&self) -> String {
+        let pinned = self.groups.iter().filter(|row| row.pinned.is_some()).count();
+        let Counts { params, macs, .. } = self.counts;
+        let mut lines = vec![
+            String::new(),
+            format!("{} nodes, {} parameters, {} MACs", self.nodes, human(params), human(macs)),
+            format!("{} groups can be cut, {pinned} are pinned (--all shows why)", self.groups.len() - pinned),
+            format!(
+                "at most {} of the parameters and {} of the MACs can go",
+                percent(self.prunable_params),
+                percent(self.prunable_macs)
+            ),
+        ];
+        if !self.unknown_ops.is_empty() {
+            let named: Vec<_> = self.unknown_ops.iter().map(|(op, node)| format!("{op} ({node})")).collect();
+            lines.push(format!("no rule for {}: what these touch is pinned", named.join(", ")));
+        }
+        lines.join("\n")
+    }
+}
+
+/// One channel of every group that may be cut.
+fn smallest(analysis: &Analysis) -> Kept {
+    let mut kept = Kept::all();
+    for group in analysis.groups().iter().filter(|group| group.pin().is_none()) {
+        let rest: Vec<u32> = (1..group.size() as u32).collect();
+        kept.remove(analysis, group.id(), &rest);
+    }
+    kept
+}

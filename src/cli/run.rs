@@ -1,0 +1,100 @@
+//! What commands that run a model have in common: its device and its inputs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use pruner::aten;
+use pruner::graph::{Dtype, Graph};
+use pruner::ids::ValueId;
+use tch::{Device, Kind, Tensor};
+
+/// Where a model runs and on what.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+
+    /// Inputs in a safetensors file, by the names of the model's inputs; random ones otherwise.
+    #[arg(long, value_name = "FILE")]
+    inputs: Option<PathBuf>,
+
+    /// The seed of random inputs and of what is cut at random.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+/// Where a model runs.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// cpu, cuda or cuda:N.
+    #[arg(long, default_value = "cpu", value_parser = device)]
+    pub(crate) device: Device,
+}
+
+fn device(text: &str) -> Result<Device, String> {
+    let cuda = |index: usize| {
+        aten::init();
+        let found = if aten::cuda_is_available() { tch::Cuda::device_count() } else { 0 };
+        if (index as i64) < found { Ok(Device::Cuda(index)) } else { Err(format!("{found} CUDA devices were found")) }
+    };
+    match text.split_once(':') {
+        None if text == "cpu" => Ok(Device::Cpu),
+        None if text == "cuda" => cuda(0),
+        Some(("cuda", index)) => cuda(index.parse().map_err(|_| "a device is cpu, cuda or cuda:N".to_owned())?),
+        _ => Err("a device is cpu, cuda or cuda:N".to_owned()),
+    }
+}
+
+impl RunArgs {
+    /// The inputs of a model, on its device.
+    pub(crate) fn inputs(&self, graph: &Graph) -> anyhow::Result<Vec<Tensor>> {
+        tch::manual_seed(self.seed as i64);
+        let given = self.inputs.as_deref().map(read).transpose()?;
+        let input = |&id: &ValueId| match &given {
+            Some((path, given)) => {
+                let value = graph.value(id);
+                let known = || given.keys().cloned().collect::<Vec<_>>().join(", ");
+                let tensor = given
+                    .get(&value.name)
+                    .with_context(|| format!("{}: no tensor `{}` among {}", path.display(), value.name, known()))?;
+                let found = aten::meta(tensor)?;
+                let fits = found.dtype == value.meta.dtype && found.shape.len() == value.meta.shape.len();
+                ensure!(fits, "{}: `{}` is {found} where {} is read", path.display(), value.name, value.meta);
+                Ok(tensor.to_device(self.device.device))
+            }
+            None => Ok(random(graph, id)?.to_device(self.device.device)),
+        };
+        graph.inputs().iter().map(input).collect()
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<(PathBuf, BTreeMap<String, Tensor>)> {
+    let tensors = Tensor::read_safetensors(path).with_context(|| path.display().to_string())?;
+    Ok((path.to_owned(), tensors.into_iter().collect()))
+}
+
+/// An input of the shape that the graph was made with: normal numbers, or whole ones that every table of more than one row
+/// has.
+fn random(graph: &Graph, id: ValueId) -> anyhow::Result<Tensor> {
+    let meta = &graph.value(id).meta;
+    let cpu = |kind| (kind, Device::Cpu);
+    let numbers = |kind| Tensor::randn(&meta.shape, cpu(Kind::Float)).to_kind(kind);
+    let whole = |kind| Tensor::randint(2, &meta.shape, cpu(Kind::Int64)).to_kind(kind);
+    Ok(match meta.dtype {
+        Dtype::F32 => numbers(Kind::Float),
+        Dtype::F64 => numbers(Kind::Double),
+        Dtype::F16 => numbers(Kind::Half),
+        Dtype::BF16 => numbers(Kind::BFloat16),
+        Dtype::C64 => numbers(Kind::ComplexFloat),
+        Dtype::C128 => numbers(Kind::ComplexDouble),
+        Dtype::I64 => whole(Kind::Int64),
+        Dtype::I32 => whole(Kind::Int),
+        Dtype::I16 => whole(Kind::Int16),
+        Dtype::I8 => whole(Kind::Int8),
+        Dtype::U8 => whole(Kind::Uint8),
+        Dtype::Bool => whole(Kind::Bool),
+        other => bail!("no random input `{}` of type {other} can be made: give --inputs", graph.value(id).name),
+    })
+}

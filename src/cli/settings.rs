@@ -1,0 +1,118 @@
+//! How much goes and by what: the settings of a run, from a file and from options, which take the place of the file's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use pruner::budget::Budget;
+use pruner::pruner::Settings;
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+/// What `prune` cuts.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsArgs {
+    /// Settings in TOML or JSON; options given here take the place of the file's.
+    #[arg(long, value_name = "FILE", help_heading = "What goes")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    target: Target,
+
+    /// The criterion: a name of `pruner list`, or JSON such as '{"importance": "magnitude", "p": 1}' [default: magnitude].
+    #[arg(long, value_name = "NAME", help_heading = "What goes")]
+    importance: Option<String>,
+
+    /// What the ratio is a share of: each group's channels, or those of all together [default: local].
+    #[arg(long, value_name = "SCOPE", value_parser = ["local", "global"], help_heading = "What goes")]
+    scope: Option<String>,
+
+    /// The seed of criteria that draw numbers [default: 0].
+    #[arg(long, value_name = "N", help_heading = "What goes")]
+    seed: Option<u64>,
+
+    /// Cuts keep the sizes of layers multiples of this [default: 1].
+    #[arg(long, value_name = "N", help_heading = "What stays")]
+    round_to: Option<usize>,
+
+    /// The channels that every group keeps [default: 1].
+    #[arg(long, value_name = "N", help_heading = "What stays")]
+    min_channels: Option<usize>,
+
+    /// The largest share of a group that may go [default: 1].
+    #[arg(long, value_name = "RATIO", help_heading = "What stays")]
+    max_ratio: Option<f64>,
+
+    /// A parameter or layer to leave alone, such as `head` or `*.attn.*`; may be given several times.
+    #[arg(long, value_name = "NAME", help_heading = "What stays")]
+    ignore: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Target {
+    /// The share of the channels that goes, in [0, 1) [default: 0.5].
+    #[arg(long, value_name = "RATIO", help_heading = "What goes")]
+    ratio: Option<f64>,
+
+    /// The share of the parameters that goes at least.
+    #[arg(long, value_name = "SHARE", help_heading = "What goes")]
+    params: Option<f64>,
+
+    /// The share of the multiply-accumulates that goes at least.
+    #[arg(long, value_name = "SHARE", help_heading = "What goes")]
+    macs: Option<f64>,
+}
+
+/// The settings of a run, and the budget that its ratio is to meet.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) settings: Settings,
+    pub(crate) budget: Option<Budget>,
+}
+
+impl SettingsArgs {
+    pub(crate) fn wanted(&self) -> anyhow::Result<Wanted> {
+        let source = self.config.as_ref().map_or_else(|| "the options".to_owned(), |path| path.display().to_string());
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Map::new()), read)?;
+        config.entry("importance").or_insert_with(|| "magnitude".into());
+        config.entry("scheduler").or_insert_with(|| "one-shot".into());
+        let mut budget = config.remove("budget").map(Budget::deserialize).transpose().context(source.clone())?;
+        if let Some(importance) = &self.importance {
+            let json = importance.trim_start().starts_with('{');
+            let value = if json { serde_json::from_str(importance) } else { Ok(importance.as_str().into()) };
+            config.insert("importance".to_owned(), value.context("--importance")?);
+        }
+        let Target { ratio, params, macs } = self.target;
+        if ratio.or(params).or(macs).is_some() {
+            budget = params.map(Budget::Params).or(macs.map(Budget::Macs));
+        }
+        set(&mut config, "seed", self.seed);
+        let limits = config.entry("limits").or_insert_with(|| Map::new().into());
+        let Value::Object(limits) = limits else { bail!("{source}: limits is no table") };
+        set(limits, "target_ratio", ratio);
+        set(limits, "scope", self.scope.as_deref());
+        set(limits, "round_to", self.round_to);
+        set(limits, "min_channels", self.min_channels);
+        set(limits, "max_ratio", self.max_ratio);
+        set(limits, "ignore", (!self.ignore.is_empty()).then_some(&*self.ignore));
+        Ok(Wanted { settings: Settings::deserialize(Value::Object(config)).context(source)?, budget })
+    }
+}
+
+fn set(table: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        table.insert(key.to_owned(), value.into());
+    }
+}
+
+fn read(path: &Path) -> anyhow::Result<Map<String, Value>> {
+    let place = || path.display().to_string();
+    let text = fs::read_to_string(path).with_context(place)?;
+    if path.extension().is_some_and(|ending| ending == "json") {
+        serde_json::from_str(&text).with_context(place)
+    } else {
+        toml::from_str(&text).with_context(place)
+    }
+}

@@ -1,0 +1,136 @@
+//! `pruner stats`: what a model costs, layer by layer, and how long it takes.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use pruner::deps::{Counts, Kept, NodeCost};
+use pruner::exec::{GraphModule, Mode};
+use serde::Serialize;
+use tch::{Device, Tensor};
+
+use super::model::{Model, human};
+use super::output::{self, Output};
+use super::run::RunArgs;
+
+/// The arguments of `pruner stats`.
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// The model, a `.pt2` of torch.export.
+    model: PathBuf,
+
+    /// The forward passes that are timed after three to warm up; 0 for none.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    runs: usize,
+
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What is found.
+#[derive(Serialize)]
+struct Found {
+    counts: Counts,
+    peak_activation_bytes: u64,
+    latency: Option<Latency>,
+    nodes: Vec<NodeCost>,
+}
+
+/// The milliseconds of a forward pass without gradients.
+#[derive(Serialize)]
+struct Latency {
+    runs: usize,
+    latency_ms_min: f64,
+    latency_ms_p50: f64,
+    latency_ms_max: f64,
+    /// The threads that libtorch computes with.
+    threads: i32,
+}
+
+impl Stats {
+    pub(crate) fn run(self, output: Output) -> anyhow::Result<()> {
+        let Model { pt2, analysis } = Model::open(&self.model)?;
+        let kept = Kept::all();
+        let latency = if self.runs == 0 {
+            None
+        } else {
+            let module = GraphModule::load(&pt2, self.run.device.device)?;
+            Some(Latency::measure(&module, &self.run.inputs(analysis.graph())?, self.runs)?)
+        };
+        let found = Found {
+            counts: analysis.counts(&kept),
+            peak_activation_bytes: analysis.peak_activation_bytes(&kept),
+            latency,
+            nodes: analysis.node_costs(&kept),
+        };
+        if output == Output::Json {
+            return output::print_json(&found);
+        }
+        let mut table = output::table(&["node", "operation", "layer", "output", "params", "MACs"]);
+        for cost in &found.nodes {
+            let shape = format!("{:?}", cost.shape);
+            let op = cost.op.trim_start_matches("aten::");
+            let (params, macs) = (human(cost.params), human(cost.macs));
+            table.add_row([&cost.node.to_string(), op, &cost.layer, &shape, &params, &macs]);
+        }
+        output::print_table(&table)?;
+        output::print(&found.summary())?;
+        Ok(())
+    }
+}
+
+impl Latency {
+    fn measure(module: &GraphModule, inputs: &[Tensor], runs: usize) -> anyhow::Result<Self> {
+        const WARM_UP: usize = 3;
+        let wait = || {
+            if let Device::Cuda(index) = module.device() {
+                tch::Cuda::synchronize(index as i64);
+            }
+        };
+        let mut times = Vec::with_capacity(runs);
+        let _no_grad = tch::no_grad_guard();
+        for run in 0..WARM_UP + runs {
+            let inputs: Vec<_> = inputs.iter().map(Tensor::copy).collect();
+            wait();
+            let start = Instant::now();
+            module.forward(&inputs, Mode::Eval)?;
+            wait();
+            if run >= WARM_UP {
+                times.push(1000.0 * start.elapsed().as_secs_f64());
+            }
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(Self {
+            runs,
+            latency_ms_min: times[0],
+            latency_ms_p50: times[times.len() / 2],
+            latency_ms_max: times[times.len() - 1],
+            threads: tch::get_num_threads(),
+        })
+    }
+}
+
+impl Found {
+    fn summary(&self) -> String {
+        let Counts { params, macs, bytes, .. } = self.counts;
+        let mut text = format!(
+            "\n{} parameters, {} MACs, {}B of parameters and buffers, at most {}B of activations at a time",
+            human(params),
+            human(macs),
+            spaced(bytes),
+            spaced(self.peak_activation_bytes)
+        );
+        if let Some(Latency { runs, latency_ms_min, latency_ms_p50, latency_ms_max, threads }) = &self.latency {
+            text += &format!(
+                "\nlatency {latency_ms_p50:.2} ms (median of {runs}; {latency_ms_min:.2} to {latency_ms_max:.2}), {threads} threads"
+            );
+        }
+        text
+    }
+}
+
+/// A number that a unit follows.
+fn spaced(count: u64) -> String {
+    let text = human(count);
+    if text.contains(' ') { text } else { text + " " }
+}

@@ -1,0 +1,175 @@
+//! `pruner verify`: does a model load, run and give finite values, and is what cuts leave of it what masking leaves?
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+use pruner::deps::{Analysis, AxisGroup, Group, Kept};
+use pruner::equivalence::{Difference, compare, masked, masked_equals_sliced};
+use pruner::exec::GraphModule;
+use pruner::graph::Origin;
+use pruner::plan::{Limits, select};
+use serde::Serialize;
+use tch::Tensor;
+
+use super::model::{Model, gone, percent};
+use super::output::{self, Output};
+use super::run::RunArgs;
+use super::{exit, replay};
+
+/// The arguments of `pruner verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The model, a `.pt2` of torch.export.
+    model: PathBuf,
+
+    /// What was cut, as `prune --manifest` wrote it; without it, a part of every exact group is cut at random.
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+
+    /// The cut model, whose outputs are compared with those of the masked one; with --manifest.
+    #[arg(long, value_name = "FILE", requires = "manifest")]
+    pruned: Option<PathBuf>,
+
+    /// The share of every exact group that is cut at random.
+    #[arg(long, default_value_t = 0.5, conflicts_with = "manifest")]
+    ratio: f64,
+
+    /// The largest difference, relative to the largest output, that passes.
+    #[arg(long, default_value_t = 1e-5)]
+    tolerance: f64,
+
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What is found.
+#[derive(Serialize)]
+struct Found {
+    passed: bool,
+    /// Whether all outputs of the dense model are finite.
+    finite: bool,
+    /// Whether only exact groups were cut, so that the outputs must be equal.
+    exact: bool,
+    /// Whether the parameters had to be replaced by random ones, since the outputs do not depend on what was cut.
+    randomized: bool,
+    /// The share of the parameters that was cut.
+    params_gone: f64,
+    /// The largest difference of two outputs, and that relative to the largest output of the masked model.
+    max_abs_difference: f64,
+    relative_difference: f64,
+    /// By how much masking changed the outputs; where it is 0 nothing is shown.
+    effect: f64,
+    tolerance: f64,
+}
+
+impl Verify {
+    pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        let Model { pt2, analysis } = Model::open(&self.model)?;
+        let module = GraphModule::load(&pt2, self.run.device.device)?;
+        let inputs = self.run.inputs(analysis.graph())?;
+        let kept = match &self.manifest {
+            Some(path) => replay::read(path)?.resolve(&analysis).with_context(|| path.display().to_string())?,
+            None => self.random(&analysis)?,
+        };
+        let (mut difference, mut randomized) = (self.compare(&module, &analysis, &kept, &inputs)?, false);
+        if difference.finite && difference.effect == 0.0 && self.pruned.is_none() {
+            // A head of zeros, as some models are initialised with, hides everything before it.
+            difference = self.compare(&randomize(&module)?, &analysis, &kept, &inputs)?;
+            randomized = true;
+        }
+        let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
+        let left = analysis.groups_left(&kept);
+        let exact = left.iter().all(|group| group.inexact().is_none() || group.size() == group.initial_size());
+        let found = Found {
+            passed: difference.finite
+                && (!exact || difference.relative <= self.tolerance && (difference.effect > 0.0 || after == before)),
+            finite: difference.finite,
+            exact,
+            randomized,
+            params_gone: gone(before.params, after.params),
+            max_abs_difference: difference.max_abs,
+            relative_difference: difference.relative,
+            effect: difference.effect,
+            tolerance: self.tolerance,
+        };
+        match output {
+            Output::Json => output::print_json(&found)?,
+            Output::Table => output::print(&found.to_string())?,
+        }
+        Ok(if found.passed { ExitCode::SUCCESS } else { ExitCode::from(exit::UNVERIFIED) })
+    }
+
+    /// Compares the model masked with what a cut leaves of it, or with the model that was cut.
+    fn compare(
+        &self,
+        module: &GraphModule,
+        analysis: &Analysis,
+        kept: &Kept,
+        inputs: &[Tensor],
+    ) -> anyhow::Result<Difference> {
+        let Some(path) = &self.pruned else { return Ok(masked_equals_sliced(module, analysis, kept, inputs)?) };
+        let small = GraphModule::load(&Model::open(path)?.pt2, module.device())?;
+        let masked = masked(module, analysis, kept)?;
+        compare(module, &masked, &small, inputs).with_context(|| path.display().to_string())
+    }
+
+    /// A random part of every exact group is gone.
+    fn random(&self, analysis: &Analysis) -> anyhow::Result<Kept> {
+        let exact = |group: &&AxisGroup| group.pin().is_none() && group.inexact().is_none();
+        let groups: Vec<&dyn Group> = analysis.groups().iter().filter(exact).map(|group| group as &dyn Group).collect();
+        let score = |group: &&dyn Group| {
+            let scores = Tensor::rand([group.size() as i64], tch::kind::DOUBLE_CPU);
+            Ok((group.id(), Vec::<f64>::try_from(scores)?))
+        };
+        let scores = groups.iter().map(score).collect::<anyhow::Result<_>>()?;
+        let selection = select(&groups, &scores, &Limits::new(self.ratio), 1.0)?;
+        let mut kept = Kept::all();
+        for (&group, coordinates) in selection.plan().cuts() {
+            kept.remove(analysis, group, coordinates);
+        }
+        Ok(kept)
+    }
+}
+
+/// The model with other parameters: small normal numbers, so that a deep network neither vanishes nor explodes.
+fn randomize(module: &GraphModule) -> anyhow::Result<GraphModule> {
+    let graph = module.graph();
+    let mut tensors = BTreeMap::new();
+    for (id, value) in graph.stored() {
+        let tensor = module.tensor(id).with_context(|| format!("`{}` is not stored", value.name))?.detach();
+        let trained = value.origin == Origin::Parameter && value.meta.dtype.is_float();
+        let inputs: i64 = value.meta.shape.iter().skip(1).product();
+        let spread = 1.0 / (inputs.max(1) as f64).sqrt();
+        tensors.insert(id, if trained { tensor.f_randn_like()? * spread } else { tensor });
+    }
+    Ok(GraphModule::new(graph.clone(), tensors, module.device())?)
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { relative_difference, effect, tolerance, .. } = self;
+        let outputs = if self.finite { "its outputs are finite" } else { "its outputs are NOT FINITE" };
+        writeln!(f, "it loads and runs, and {outputs}")?;
+        if self.randomized {
+            writeln!(f, "its outputs are the same whatever is cut: its parameters were replaced by random ones")?;
+        }
+        write!(f, "with {} of the parameters cut, ", percent(self.params_gone))?;
+        if !self.exact {
+            write!(f, "some of groups in which a cut changes a statistic, it differs from ")?;
+        } else if relative_difference <= tolerance {
+            write!(f, "it equals ")?;
+        } else {
+            write!(f, "it DIFFERS from ")?;
+        }
+        write!(f, "the masked model: relative difference {relative_difference:.1e}")?;
+        if self.exact {
+            write!(f, ", tolerance {tolerance:.0e}")?;
+        }
+        writeln!(f, "; masking changed the outputs by {effect:.1e}")?;
+        f.write_str(if self.passed { "verified" } else { "NOT VERIFIED" })
+    }
+}
