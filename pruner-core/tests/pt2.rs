@@ -5,7 +5,7 @@ mod breaker;
 #[path = "pt2/support.rs"]
 mod support;
 
-use pruner_core::deps::{Analysis, Group as _, Kept};
+use pruner_core::deps::{Analysis, Group, Kept};
 use pruner_core::graph::{Argument, Dtype, Graph, Origin};
 use pruner_core::pt2::{Mode, Pt2};
 
@@ -223,8 +223,7 @@ fn an_analysis_of_another_graph_is_refused() {
 fn heads_are_found_without_a_hint() {
     let model = open("transformer");
     let analysis = Analysis::new(model.graph()).expect("the graph is sound");
-    let free: Vec<_> =
-        analysis.groups().iter().filter(|group| group.pin().is_none()).map(|group| group.size()).collect();
+    let free: Vec<_> = analysis.groups().iter().filter(|group| group.pin().is_none()).map(Group::size).collect();
     assert_eq!(free, [2, 4, 16], "the size of a head, the heads, the hidden units");
 }
 

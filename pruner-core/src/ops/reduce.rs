@@ -37,6 +37,9 @@ pub(super) fn cumulative(node: &NodeView) -> Result<Rule, RuleError> {
 /// `diff`: differences of neighbours along a dimension, before and after which there may be more.
 pub(super) fn difference(node: &NodeView) -> Result<Rule, RuleError> {
     let shape = node.shape("self")?;
+    if shape.is_empty() {
+        return Err(node.impossible("a tensor of rank 0 has no neighbours"));
+    }
     let dim = node.dim_or("dim", -1, shape.len())?;
     let mut rule = Builder::new(node);
     let mut terms = rule.factors("d", shape, Mark::Free);

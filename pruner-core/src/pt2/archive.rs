@@ -100,15 +100,15 @@ impl Archive {
     }
 
     /// The name of the one program.
-    pub(super) fn model(&self) -> Result<&str, Pt2Error> {
-        let model = |name: &'_ String| name.starts_with("models/") && name.ends_with(".json");
-        let mut models = self.names.iter().filter(|name| model(name));
+    pub(super) fn model(&self) -> Result<String, Pt2Error> {
+        let model = |name: &'_ String| Some(name.strip_prefix("models/")?.strip_suffix(".json")?.to_owned());
+        let mut models = self.names.iter().filter_map(model);
         let error = |what: String| Pt2Error::Archive { path: self.path.clone(), what };
         let first = models.next().ok_or_else(|| error("it has no `models/….json`".to_owned()))?;
         if let Some(second) = models.next() {
             return Err(error(format!("it has several programs, `{first}` and `{second}`, and one is read")));
         }
-        Ok(first.strip_prefix("models/").and_then(|name| name.strip_suffix(".json")).unwrap_or_default())
+        Ok(first)
     }
 
     /// That the archive says of itself that it is one, of a version that is known.
@@ -124,8 +124,11 @@ impl Archive {
     }
 }
 
+/// The name of an entry, and where its bytes are.
+type Entry = (String, Range<usize>);
+
 /// The root folder, and where the bytes of each entry are.
-fn entries(bytes: &[u8]) -> Result<(String, Vec<(String, Range<usize>)>), String> {
+fn entries(bytes: &[u8]) -> Result<(String, Vec<Entry>), String> {
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
     let listed = listed(bytes, zip.central_directory_start());
     if zip.len() > ENTRIES_MAX || listed != zip.len() {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value as Json, json};
 
-use super::schema::{self, Argument as Arg, Named, OptionalTensor, SymBoolArgument, SymFloatArgument, SymIntArgument};
+use super::codes;
+use super::schema::{Argument as Arg, Named, OptionalTensor, SymBoolArgument, SymFloatArgument, SymIntArgument};
 use crate::graph::Argument;
 use crate::ids::ValueId;
 
@@ -62,7 +63,7 @@ impl Names {
             Arg::AsInt(value) => plain(Argument::Int(*value)),
             Arg::AsInts(values) => plain(Argument::Ints(values.clone())),
             Arg::AsIntLists(lists) => plain(Argument::Ints(lists.concat())),
-            Arg::AsFloat(value) => plain(Argument::Float(value.0)),
+            Arg::AsFloat(value) | Arg::AsSymFloat(SymFloatArgument::AsFloat(value)) => plain(Argument::Float(value.0)),
             Arg::AsFloats(values) => plain(Argument::Floats(values.iter().map(|value| value.0).collect())),
             Arg::AsString(text) | Arg::AsOperator(text) => plain(Argument::Str(text.clone())),
             Arg::AsStrings(texts) => plain(Argument::Str(texts.join(","))),
@@ -76,16 +77,15 @@ impl Names {
                 let values: Result<Vec<_>, _> = sizes.iter().map(|size| self.size(size)).collect();
                 Ok((Argument::Ints(values?), symbols(sizes)))
             }
-            Arg::AsSymFloat(SymFloatArgument::AsFloat(value)) => plain(Argument::Float(value.0)),
             Arg::AsScalarType(code) => {
-                let dtype = schema::dtype(*code).ok_or_else(|| format!("unknown element type {code}"))?;
+                let dtype = codes::dtype(*code).ok_or_else(|| format!("unknown element type {code}"))?;
                 plain(Argument::Dtype(dtype))
             }
             Arg::AsMemoryFormat(code) => {
-                let format = schema::memory_format(*code).ok_or_else(|| format!("unknown memory format {code}"))?;
+                let format = codes::memory_format(*code).ok_or_else(|| format!("unknown memory format {code}"))?;
                 plain(Argument::MemoryFormat(format))
             }
-            Arg::AsLayout(schema::STRIDED) => plain(Argument::Layout(0)),
+            Arg::AsLayout(codes::STRIDED) => plain(Argument::Layout(0)),
             Arg::AsLayout(code) => Err(format!("layout {code}, and only dense tensors are read")),
             Arg::AsDevice(device) => {
                 let index = device.index.map(|index| format!(":{index}")).unwrap_or_default();
@@ -162,9 +162,9 @@ pub(super) fn json(argument: &Argument, name: &dyn Fn(ValueId) -> Option<String>
         Argument::Floats(values) => {
             json!({ "as_floats": values.iter().map(|value| float(*value)).collect::<Vec<_>>() })
         }
-        Argument::Dtype(dtype) => json!({ "as_scalar_type": schema::dtype_code(*dtype) }),
-        Argument::MemoryFormat(format) => json!({ "as_memory_format": schema::memory_format_code(*format) }),
-        Argument::Layout(_) => json!({ "as_layout": schema::STRIDED }),
+        Argument::Dtype(dtype) => json!({ "as_scalar_type": codes::dtype_code(*dtype) }),
+        Argument::MemoryFormat(format) => json!({ "as_memory_format": codes::memory_format_code(*format) }),
+        Argument::Layout(_) => json!({ "as_layout": codes::STRIDED }),
         Argument::Device(device) => {
             let (kind, index) =
                 device.split_once(':').map_or((device.as_str(), None), |(kind, index)| (kind, Some(index)));

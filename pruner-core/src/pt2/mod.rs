@@ -26,6 +26,7 @@
 
 mod archive;
 mod arguments;
+mod codes;
 mod cut;
 mod edits;
 mod error;
@@ -85,7 +86,7 @@ impl Pt2 {
         let archive = Archive::open(path)?;
         let model = archive.model()?;
         let entry = format!("models/{model}.json");
-        let lists = read::lists(&archive, model)?;
+        let lists = read::lists(&archive, &model)?;
         let program = read::read(archive.json(&entry)?, &entry, &lists)?;
         Ok(Self { archive, entry, program, lists })
     }

@@ -7,6 +7,7 @@ use super::schema::{self, Argument as Arg, NamedArgument};
 use super::sites::{ArgumentSite, NodeSite, SwitchSite};
 use super::span::Spanned;
 use crate::graph::Argument;
+use crate::ids::{NodeId, ValueId};
 
 /// The operations that run a sub-graph as it is.
 const INLINED: [&str; 2] =
@@ -26,13 +27,9 @@ impl Reader<'_> {
     ) -> Result<(), Pt2Error> {
         let node = &spanned.value;
         let target = &node.target.value;
-        let label = node.name.clone().unwrap_or_else(|| target.clone());
-        let wrong = |what: String| Pt2Error::program(format!("node `{label}` ({target})"), what);
+        let wrong = |what: String| Pt2Error::program(place(node), what);
         if INLINED.contains(&target.as_str()) {
-            return self.inline(graph, names, node).map_err(|error| match error {
-                Ok(error) => error,
-                Err(what) => wrong(what),
-            });
+            return self.inline(graph, names, node);
         }
         let (op, overload) = operation(target).ok_or_else(|| wrong("its target names no operation".to_owned()))?;
         let mut arguments = Vec::new();
@@ -62,13 +59,15 @@ impl Reader<'_> {
         let fixed = self.fixed(graph, id, &sites, &results);
         self.sites.nodes.push(Some(NodeSite {
             scope,
-            name: label,
+            name: node.name.clone().unwrap_or_else(|| target.clone()),
             place: spanned.place(self.text),
             target: node.target.place(self.text),
             inputs: node.inputs.place(self.text),
             arguments: sites,
         }));
-        fixed.into_iter().for_each(|(value, dim)| self.pin(value, dim));
+        for (value, dim) in fixed {
+            self.pin(value, dim);
+        }
         Ok(())
     }
 
@@ -77,10 +76,10 @@ impl Reader<'_> {
     fn fixed(
         &self,
         graph: &schema::Graph,
-        id: crate::ids::NodeId,
+        id: NodeId,
         sites: &[(String, ArgumentSite)],
         results: &[&str],
-    ) -> Vec<(crate::ids::ValueId, usize)> {
+    ) -> Vec<(ValueId, usize)> {
         let node = self.graph.node(id);
         let mut fixed = Vec::new();
         for (&value, name) in node.results.iter().zip(results) {
@@ -106,45 +105,47 @@ impl Reader<'_> {
     }
 
     /// Reads the sub-graph of a node as if its nodes stood in place of it.
-    fn inline(
-        &mut self,
-        graph: &schema::Graph,
-        names: &mut Names,
-        node: &schema::Node,
-    ) -> Result<(), Result<Pt2Error, String>> {
+    fn inline(&mut self, graph: &schema::Graph, names: &mut Names, node: &schema::Node) -> Result<(), Pt2Error> {
+        let wrong = |what: String| Pt2Error::program(place(node), what);
         let inputs = &node.inputs.value;
         let sub_graph = inputs.iter().enumerate().find_map(|(at, input)| match &input.arg.value {
             Arg::AsGraph(sub) => Some((at, &sub.graph)),
             _ => None,
         });
-        let (at, sub) = sub_graph.ok_or_else(|| Err("it has no sub-graph".to_owned()))?;
+        let (at, sub) = sub_graph.ok_or_else(|| wrong("it has no sub-graph".to_owned()))?;
         let operands = &inputs[at + 1..];
         if operands.len() != sub.inputs.len() {
             let counts = format!("{} operands for the {} inputs of its sub-graph", operands.len(), sub.inputs.len());
-            return Err(Err(counts));
+            return Err(wrong(counts));
         }
         let mut bound = Vec::new();
         for (operand, input) in operands.iter().zip(&sub.inputs) {
             if let Some(&name) = tensors(input).first() {
-                match names.argument(&operand.arg.value).map_err(Err)?.0 {
+                match names.argument(&operand.arg.value).map_err(wrong)?.0 {
                     Argument::Value(value) => bound.push((name.to_owned(), value)),
-                    _ => return Err(Err(format!("the input `{name}` of its sub-graph is no tensor outside"))),
+                    _ => return Err(wrong(format!("the input `{name}` of its sub-graph is no tensor outside"))),
                 }
             }
         }
-        let inside = self.scope(sub, bound).map_err(Ok)?;
+        let inside = self.scope(sub, bound)?;
         let made: Vec<_> = sub.outputs.iter().flat_map(tensors).collect();
         let results: Vec<_> = node.outputs.iter().flat_map(tensors).collect();
         if made.len() != results.len() {
-            return Err(Err(format!("{} results for {} outputs of its sub-graph", results.len(), made.len())));
+            return Err(wrong(format!("{} results for {} outputs of its sub-graph", results.len(), made.len())));
         }
         for (made, result) in made.into_iter().zip(results) {
             let value = inside.values.get(made).copied();
-            let value = value.ok_or_else(|| Err(format!("nothing in its sub-graph makes `{made}`")))?;
-            self.bind(graph, names, result, value).map_err(Ok)?;
+            let value = value.ok_or_else(|| wrong(format!("nothing in its sub-graph makes `{made}`")))?;
+            self.bind(graph, names, result, value)?;
         }
         Ok(())
     }
+}
+
+/// How a message names a node.
+fn place(node: &schema::Node) -> String {
+    let target = &node.target.value;
+    format!("node `{}` ({target})", node.name.as_ref().unwrap_or(target))
 }
 
 /// The operation and overload that a target names.

@@ -95,12 +95,11 @@ impl Patch<'_> {
                 Some(place) if !place.symbols.is_empty() => self.symbolic(site, place, name, before, argument)?,
                 _ => self.json(site, argument)?,
             };
-            match place {
-                Some(place) => self.edits.replace(place.place.clone(), json.to_string()),
-                None => {
-                    let added = json!({ "name": name, "arg": json, "kind": KEYWORD }).to_string();
-                    self.edits.append(self.text, &site.inputs, &added);
-                }
+            if let Some(place) = place {
+                self.edits.replace(place.place.clone(), json.to_string());
+            } else {
+                let added = json!({ "name": name, "arg": json, "kind": KEYWORD }).to_string();
+                self.edits.append(self.text, &site.inputs, &added);
             }
         }
         Ok(())

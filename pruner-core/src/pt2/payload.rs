@@ -2,8 +2,10 @@
 
 use std::io::{self, Write};
 
+use super::codes::{self, STRIDED};
 use super::error::Pt2Error;
-use super::schema::{self, PayloadMeta, STRIDED};
+use super::schema::{PayloadMeta, SymInt};
+use super::span::Spanned;
 use super::strides;
 use crate::graph::TensorMeta;
 
@@ -31,17 +33,16 @@ impl StoredTensor {
             return Err(Pt2Error::Pickle { name: name.to_owned() });
         }
         let meta = payload.tensor_meta.as_ref().ok_or_else(|| wrong("it has no metadata".to_owned()))?;
-        let dtype = schema::dtype(meta.dtype).ok_or_else(|| wrong(format!("unknown element type {}", meta.dtype)))?;
+        let dtype = codes::dtype(meta.dtype).ok_or_else(|| wrong(format!("unknown element type {}", meta.dtype)))?;
         if meta.layout != STRIDED {
             return Err(wrong(format!("layout {}, and only dense tensors are read", meta.layout)));
         }
-        let fixed = |size: &schema::SymInt| match size {
-            schema::SymInt::AsInt(size) if *size >= 0 => Ok(*size),
+        let fixed = |size: &SymInt| match size {
+            SymInt::AsInt(size) if *size >= 0 => Ok(*size),
             other => Err(wrong(format!("the size, stride or offset {other:?} is none of a stored tensor"))),
         };
-        let list = |sizes: &[super::span::Spanned<schema::SymInt>]| {
-            sizes.iter().map(|size| fixed(&size.value)).collect::<Result<Vec<_>, _>>()
-        };
+        let list =
+            |sizes: &[Spanned<SymInt>]| sizes.iter().map(|size| fixed(&size.value)).collect::<Result<Vec<_>, _>>();
         let (shape, strides) = (list(&meta.sizes)?, list(&meta.strides)?);
         if shape.len() != strides.len() {
             return Err(wrong(format!("{} sizes and {} strides", shape.len(), strides.len())));

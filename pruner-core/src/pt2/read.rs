@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::archive::Archive;
 use super::arguments::{Names, tensors};
+use super::codes;
 use super::error::Pt2Error;
 use super::payload::StoredTensor;
 use super::schema::{self, ACCEPTED, ExportedProgram, Head, InputSpec, OutputSpec};
@@ -155,14 +156,13 @@ impl<'a> Reader<'a> {
             return Err(Pt2Error::tensor(variable, what));
         }
         let view = format!("{tensor:?}");
-        let value = match self.views.get(&view) {
-            Some(&value) => value,
-            None => {
-                let value = self.graph.add_value(variable, origin, expected);
-                self.views.insert(view, value);
-                self.stored.insert(value, tensor.clone());
-                value
-            }
+        let value = if let Some(&value) = self.views.get(&view) {
+            value
+        } else {
+            let value = self.graph.add_value(variable, origin, expected);
+            self.views.insert(view, value);
+            self.stored.insert(value, tensor.clone());
+            value
         };
         self.variables.insert(variable.to_owned(), value);
         Ok(value)
@@ -271,7 +271,7 @@ impl<'a> Reader<'a> {
 pub(super) fn meta(graph: &schema::Graph, name: &str) -> Result<TensorMeta, Pt2Error> {
     let wrong = |what: String| Pt2Error::program(format!("value `{name}`"), what);
     let meta = graph.tensor_values.get(name).ok_or_else(|| wrong("it has no metadata".to_owned()))?;
-    let dtype = schema::dtype(meta.dtype).ok_or_else(|| wrong(format!("unknown element type {}", meta.dtype)))?;
+    let dtype = codes::dtype(meta.dtype).ok_or_else(|| wrong(format!("unknown element type {}", meta.dtype)))?;
     if meta.sizes.len() != meta.strides.len() {
         return Err(wrong(format!("{} sizes and {} strides", meta.sizes.len(), meta.strides.len())));
     }

@@ -14,6 +14,9 @@ use super::error::Pt2Error;
 /// What PyTorch aligns the bytes of an entry to, so that tensors can be mapped.
 const ALIGNMENT: u16 = 64;
 
+/// What writes the bytes of an entry.
+pub(super) type Stream<'a> = Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>;
+
 /// What an entry of the new archive holds.
 pub(super) enum Contents<'a> {
     /// These bytes.
@@ -21,7 +24,7 @@ pub(super) enum Contents<'a> {
     /// This text.
     Text(String),
     /// As many bytes as the first says, which the second writes.
-    Stream(u64, Box<dyn Fn(&mut dyn Write) -> io::Result<()> + 'a>),
+    Stream(u64, Stream<'a>),
 }
 
 /// Writes an archive with the entries of another, their contents chosen by `contents`. The file is there whole or, after
