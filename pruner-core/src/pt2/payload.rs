@@ -94,7 +94,8 @@ impl StoredTensor {
             return Ok(());
         }
         let mut order = strides::inner_to_outer(&self.meta.shape, &self.strides);
-        order.retain(|&dim| self.strides[dim] != 0);
+        // The stride of a dimension of size 1 says nothing.
+        order.retain(|&dim| self.strides[dim] != 0 && self.meta.shape[dim] != 1);
         self.write(&order, bytes, positions, out)
     }
 
@@ -103,7 +104,7 @@ impl StoredTensor {
         if self.cut(positions).extent() == Some(0) {
             return Ok(());
         }
-        let order: Vec<usize> = (0..self.meta.shape.len()).rev().collect();
+        let order: Vec<usize> = (0..self.meta.shape.len()).rev().filter(|&dim| self.meta.shape[dim] != 1).collect();
         self.write(&order, bytes, positions, out)
     }
 
@@ -122,7 +123,7 @@ impl StoredTensor {
         for &dim in order {
             let (length, stride) = (self.meta.shape[dim], self.strides[dim]);
             match &positions[dim] {
-                None if loops.is_empty() && (stride == block || length == 1) => block *= length,
+                None if loops.is_empty() && stride == block => block *= length,
                 stay => loops.push((stay.as_deref(), length, stride)),
             }
         }
@@ -283,6 +284,7 @@ mod tests {
     fn gaps_and_offsets_go_and_what_is_expanded_is_written_once() {
         check(&tensor(&[2, 2], &[6, 2], 1), &[None, Some(vec![0])], &[1, 7]);
         check(&tensor(&[2, 2], &[6, 2], 1), &[None, None], &[1, 3, 7, 9]);
+        check(&tensor(&[1, 4], &[i64::MAX, 1], 2), &[None, Some(vec![0, 3])], &[2, 5]);
         check(&tensor(&[3, 4], &[0, 1], 2), &[None, Some(vec![0, 3])], &[2, 5]);
     }
 }
