@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use comfy_table::Cell;
 use pruner::deps::{Analysis, AxisGroup, Counts, Group, Kept};
 use serde::Serialize;
 
 use super::model::{Model, gone, human, percent};
-use super::output::{self, Output};
+use super::output::{self, Output, Tone};
 
 /// The arguments of `pruner inspect`.
 #[derive(Debug, Args)]
@@ -63,14 +64,15 @@ impl Inspect {
         let mut table = output::table(&headings);
         for row in found.groups.iter().filter(|row| self.all || row.pinned.is_none()) {
             let kind = match (&row.pinned, &row.inexact) {
-                (Some(pin), _) => format!("impossible: {pin}"),
-                (None, Some(node)) => format!("inexact: {node}"),
-                (None, None) => "exact".to_owned(),
+                (Some(pin), _) => output::cell(format!("impossible: {pin}"), Tone::Bad),
+                (None, Some(node)) => output::cell(format!("inexact: {node}"), Tone::Fair),
+                (None, None) => output::cell("exact", Tone::Good),
             };
-            let mut cells =
-                vec![row.group.clone(), row.name.clone(), row.size.to_string(), row.members.len().to_string(), kind];
+            let (size, members) = (row.size.to_string(), row.members.len().to_string());
+            let mut cells = [&row.group, &row.name, &size, &members].map(Cell::new).to_vec();
+            cells.push(kind);
             if self.members {
-                cells.push(row.members.join(" "));
+                cells.push(Cell::new(row.members.join(" ")));
             }
             table.add_row(cells);
         }

@@ -6,6 +6,7 @@ mod inspect;
 mod list;
 mod model;
 mod output;
+mod progress;
 mod prune;
 mod replay;
 mod run;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 /// The form in which a command shows its result.
@@ -29,6 +29,27 @@ pub(crate) fn table(headings: &[&str]) -> Table {
         }
     }
     table
+}
+
+/// How good what a cell says is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Fair,
+    Bad,
+}
+
+/// A cell in the colour of its tone, on a terminal that is not told to have none.
+pub(crate) fn cell(text: impl ToString, tone: Tone) -> Cell {
+    let cell = Cell::new(text);
+    if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        return cell;
+    }
+    cell.fg(match tone {
+        Tone::Good => Color::Green,
+        Tone::Fair => Color::Yellow,
+        Tone::Bad => Color::Red,
+    })
 }
 
 /// Prints a table, the blanks at the ends of its lines left out.

@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::exit;
 use super::model::Model;
 use super::output::{self, Output};
+use super::progress::Progress;
 use super::replay::mode;
 use super::run::DeviceArgs;
 use super::settings::{SettingsArgs, Wanted};
@@ -89,11 +90,13 @@ struct Done {
 impl Prune {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         let Wanted { settings, budget } = self.settings.wanted()?;
+        let progress = Progress::new(format!("reading {}", self.model.display()));
         let Model { mut pt2, .. } = Model::open(&self.model)?;
         if let Some(path) = &self.weights {
             pt2.read_weights(path)?;
         }
         let mut module = GraphModule::load(&pt2, self.device.device)?;
+        progress.next("scoring and planning");
         let mut pruner = GroupPruner::new(&module, settings)?;
         if let Some(budget) = budget {
             match pruner.meet(&module, budget) {
@@ -112,6 +115,7 @@ impl Prune {
             (reports, manifest::plan(pruner.analysis(), pruner.kept()))
         };
         if let (Some(path), false) = (&self.output, self.dry_run) {
+            progress.next(format!("writing {}", path.display()));
             pt2.write(pruner.analysis(), pruner.kept(), mode(self.train_mode), path)?;
             if let Some(path) = &self.save_weights {
                 pt2.write_weights(pruner.analysis(), pruner.kept(), path)?;
@@ -128,6 +132,7 @@ impl Prune {
         if let Some(path) = &self.report {
             output::write_json(path, &done)?;
         }
+        drop(progress);
         show(&done, output)?;
         Ok(if pruned { ExitCode::SUCCESS } else { ExitCode::from(exit::NOTHING_PRUNED) })
     }

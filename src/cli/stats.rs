@@ -12,6 +12,7 @@ use tch::{Device, Tensor};
 
 use super::model::{Model, human};
 use super::output::{self, Output};
+use super::progress::Progress;
 use super::run::RunArgs;
 
 /// The arguments of `pruner stats`.
@@ -55,6 +56,7 @@ impl Stats {
         let latency = if self.runs == 0 {
             None
         } else {
+            let _progress = Progress::new("running the model");
             let module = GraphModule::load(&pt2, self.run.device.device)?;
             Some(Timing::measure(&module, &self.run.inputs(analysis.graph())?, self.runs)?)
         };

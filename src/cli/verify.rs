@@ -17,6 +17,7 @@ use tch::Tensor;
 
 use super::model::{Model, gone, percent};
 use super::output::{self, Output};
+use super::progress::Progress;
 use super::run::RunArgs;
 use super::{exit, replay};
 
@@ -76,6 +77,7 @@ struct Found {
 
 impl Verify {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        let progress = Progress::new(format!("reading {}", self.model.display()));
         let Model { pt2, analysis } = Model::open(&self.model)?;
         let module = GraphModule::load(&pt2, self.run.device.device)?;
         let inputs = self.run.inputs(analysis.graph())?;
@@ -83,6 +85,7 @@ impl Verify {
             Some(path) => replay::read(path)?.resolve(&analysis).with_context(|| path.display().to_string())?,
             None => self.random(&analysis)?,
         };
+        progress.next("running the model masked and cut");
         let mut difference = self.compare(&module, &analysis, &kept, &inputs)?;
         let mut parameters = Parameters::Own;
         if difference.finite && difference.effect == 0.0 && self.pruned.is_none() {
@@ -105,6 +108,7 @@ impl Verify {
             effect: difference.effect,
             tolerance: self.tolerance,
         };
+        drop(progress);
         match output {
             Output::Json => output::print_json(&found)?,
             Output::Table => output::print(&found.to_string())?,
