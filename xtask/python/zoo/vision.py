@@ -14,7 +14,12 @@ LAYERS = ":layers"
 
 
 def classification():
-    return sorted(torchvision.models.list_models(module=torchvision.models))
+    """Those with the fewest parameters first."""
+
+    def params(name):
+        return torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"]
+
+    return sorted(torchvision.models.list_models(module=torchvision.models), key=params)
 
 
 def segmentation():
