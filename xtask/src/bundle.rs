@@ -1,7 +1,7 @@
 //! The demonstration as one archive, for a machine without Rust.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, ensure};
@@ -25,7 +25,7 @@ pub(crate) fn pack(root: &Path, libtorch: &Libtorch, out: &Path) -> anyhow::Resu
     ensure!(status.success(), "cargo {} failed", build.join(" "));
     let work = tempfile::tempdir().context("no temporary folder")?;
     let stripped = work.path().join("demo");
-    strip(&built("demo")?, &stripped)?;
+    strip(&cargo::built("demo")?, &stripped)?;
 
     if let Some(parent) = out.parent() {
         fs::create_dir_all(parent).with_context(|| format!("cannot write {}", parent.display()))?;
@@ -50,12 +50,6 @@ pub(crate) fn check(archive: &Path, libtorch: &Libtorch, args: &[String]) -> any
     command.args(["--device", "cpu"]).args(args).current_dir(work.path());
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("PYTHONPATH", site);
     cargo::run(&mut command)
-}
-
-/// An executable of the same profile as this one, which lies beside it.
-fn built(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe().context("the path of this program is unknown")?;
-    Ok(own.with_file_name(name))
 }
 
 fn strip(from: &Path, to: &Path) -> anyhow::Result<()> {

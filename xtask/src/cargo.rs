@@ -1,7 +1,7 @@
 //! Running cargo as if the user had typed it.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::Context;
@@ -29,6 +29,12 @@ pub(crate) fn command(root: &Path, libtorch: &Libtorch) -> Command {
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<ExitCode> {
     let status = command.status().with_context(|| format!("cannot run {}", command.get_program().display()))?;
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// An executable of the same profile as this one, which lies beside it.
+pub(crate) fn built(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("the path of this program is unknown")?;
+    Ok(own.with_file_name(name))
 }
 
 fn of_this_package(name: &str) -> bool {

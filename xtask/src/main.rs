@@ -10,13 +10,17 @@ mod data;
 mod download;
 mod idx;
 mod libtorch;
+mod packages;
 mod python;
 mod setup;
+mod zoo;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use packages::{Environment, Set};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about)]
@@ -32,6 +36,9 @@ enum Task {
         /// Also provide what a GPU needs: about 3 GB
         #[arg(long)]
         cuda: bool,
+        /// Also provide the Python that tests compare with: about 3 GB on Linux
+        #[arg(long)]
+        python: bool,
     },
     /// Runs the demonstration, after what set-up it needs
     Demo {
@@ -45,6 +52,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Judges models of torchvision, Hugging Face and timm, beside Torch-Pruning, and writes docs/zoo.md
+    Zoo(zoo::Options),
     /// Brings the full Fashion-MNIST for the benchmarks
     Data {
         /// Where to put it
@@ -81,9 +90,14 @@ fn main() -> ExitCode {
 fn run(task: Task) -> anyhow::Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace");
     match task {
-        Task::Setup { cuda } => {
+        Task::Setup { cuda, python } => {
             let libtorch = setup::ensure(root, cuda)?;
             println!("libtorch {} is set up: {}", libtorch::VERSION, libtorch.dir().display());
+            if python {
+                let environment = Environment::provide(Set::Test, &libtorch)?;
+                packages::record(root, &environment)?;
+                println!("Python is set up: {}", environment.program.display());
+            }
             Ok(ExitCode::SUCCESS)
         }
         Task::Demo { args } => {
@@ -93,7 +107,13 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         }
         Task::Test { args } => {
             let libtorch = setup::ensure(root, false)?;
+            packages::record(root, &Environment::provide(Set::Test, &libtorch)?)?;
             cargo::run(cargo::command(root, &libtorch).args(["test", "--workspace"]).args(args))
+        }
+        Task::Zoo(options) => {
+            let libtorch = setup::ensure(root, false)?;
+            let python = Environment::provide(Set::Zoo, &libtorch)?;
+            zoo::run(root, &libtorch, &python, &options)
         }
         Task::Data { dir, subset } => {
             let dir = root.join(dir);

@@ -69,6 +69,12 @@ impl Python {
         if needed.is_empty() { Ok(()) } else { self.pip_install(dir, &needed) }
     }
 
+    /// Installs packages of pinned versions into `dir`, and nothing that they need.
+    pub(crate) fn install_packages(&self, dir: &Path, pins: &[String]) -> anyhow::Result<()> {
+        let no_deps = ["--no-deps".to_owned()];
+        self.pip_install(dir, &[no_deps.as_slice(), pins].concat())
+    }
+
     fn pip_install(&self, dir: &Path, what: &[String]) -> anyhow::Result<()> {
         let options = ["--disable-pip-version-check", "--no-input", "--no-compile", "--only-binary=:all:"];
         let mut command = self.command();
@@ -79,7 +85,7 @@ impl Python {
         Ok(())
     }
 
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(self.program);
         command.stdin(Stdio::null());
         command

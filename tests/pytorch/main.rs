@@ -1,0 +1,93 @@
+//! The round trip through PyTorch: what it exports is cut by the command, and what comes back it loads, runs and trains.
+//!
+//! Groups that are inexact are left alone, by the names that `pruner inspect` gives them, so that the cut model has to equal
+//! the masked one.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::Value;
+
+fn python(script: &str) -> Command {
+    let (program, path) = (std::env::var_os("PRUNER_PYTHON"), std::env::var_os("PRUNER_PYTHONPATH"));
+    let (program, path) = program.zip(path).expect(
+        "this test runs PyTorch: run `cargo xtask setup --python` once, or `cargo xtask test`, which does so itself",
+    );
+    let mut command = Command::new(program);
+    command.env("PYTHONPATH", path).env("PYTHONDONTWRITEBYTECODE", "1").env("OMP_NUM_THREADS", "1");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch").join(script));
+    command
+}
+
+/// Runs a command to its end and returns what it printed.
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output =
+        command.output().unwrap_or_else(|error| panic!("cannot run {}: {error}", command.get_program().display()));
+    let told = String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{command:?} failed\n{said}\n{told}");
+    said.into_owned()
+}
+
+fn pruner(args: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin!("pruner"));
+    command.arg("--json").args(args);
+    command
+}
+
+/// The parameters of the groups in which a cut changes a statistic.
+fn inexact(model: &str) -> Vec<String> {
+    let found: Value = serde_json::from_str(&run(&mut pruner(&["inspect", model]))).expect("it prints JSON");
+    assert_eq!(found["unknown_ops"], Value::Array(Vec::new()), "{model}");
+    let groups = found["groups"].as_array().expect("there are groups");
+    let inexact = groups.iter().filter(|group| group["pinned"].is_null() && !group["inexact"].is_null());
+    let names = inexact.map(|group| group["name"].as_str().expect("a group has a name"));
+    names.map(|name| name.rsplit_once(':').expect("a name ends with a dimension").0.to_owned()).collect()
+}
+
+/// Exports, verifies, cuts and hands back one model.
+fn check(model: &str, onnx: bool) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| folder.path().join(name);
+    let text = |path: &PathBuf| path.to_str().expect("a temporary folder has a plain name").to_owned();
+    let (whole, small, trainable) = (text(&file("model.pt2")), text(&file("small.pt2")), text(&file("trainable.pt2")));
+    let manifest = text(&file("manifest.json"));
+    run(python("export.py").args([model, &whole]));
+    run(&mut pruner(&["verify", &whole]));
+    let ignored = inexact(&whole);
+    let ignore = ignored.iter().flat_map(|name| ["--ignore", name]);
+    let prune = |args: &[&str]| {
+        let mut command = pruner(&["prune", &whole, "--ratio", "0.5"]);
+        run(command.args(ignore.clone()).args(args));
+    };
+    prune(&["--manifest", &manifest, "--output", &small]);
+    prune(&["--train-mode", "--output", &trainable]);
+    let mut judge = python("judge.py");
+    judge.args([model, &small, &manifest, &trainable]);
+    if onnx {
+        judge.arg(file("small.onnx"));
+    }
+    run(&mut judge);
+}
+
+#[test]
+fn a_resnet_comes_back_smaller_and_equal_and_trains() {
+    check("resnet18", true);
+}
+
+#[test]
+fn depthwise_convolutions_come_back_smaller_and_equal_and_train() {
+    check("mobilenet_v2", false);
+}
+
+#[test]
+fn a_vision_transformer_comes_back_smaller_and_equal_and_trains() {
+    check("vit", true);
+}
+
+#[test]
+fn grouped_query_attention_with_rotary_positions_comes_back_smaller_and_equal_and_trains() {
+    check("llama", true);
+}

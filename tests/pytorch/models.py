@@ -1,0 +1,95 @@
+"""Small models of the kinds that are exported most."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def example(name):
+    """A model in evaluation mode and its inputs, the same at every call."""
+    torch.manual_seed(0)
+    model, inputs = MODELS[name]()
+    for parameter_name, parameter in model.named_parameters():
+        if parameter.ndim == 1:
+            nn.init.normal_(parameter, 0.0 if "bias" in parameter_name else 0.6, 0.2)
+    return model.eval(), inputs
+
+
+def vision(name, size, **settings):
+    def build():
+        import torchvision
+
+        model = torchvision.models.get_model(name, weights=None, num_classes=10, **settings)
+        return model, (torch.randn(2, 3, size, size),)
+
+    return build
+
+
+def vit():
+    from torchvision.models import VisionTransformer
+
+    model = VisionTransformer(32, 8, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=64, num_classes=10)
+    nn.init.normal_(model.heads.head.weight, 0.0, 0.2)
+    return model, (torch.randn(2, 3, 32, 32),)
+
+
+class Llama(nn.Module):
+    """A decoder with grouped-query attention, rotary positions, RMS norms and gated hidden layers."""
+
+    def __init__(self, vocabulary=50, width=32, layers=2):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
+        self.norm = nn.RMSNorm(width)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, ids):
+        x = self.embed(ids)
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(self.norm(x))
+
+
+class Layer(nn.Module):
+    def __init__(self, width, heads=4, kv_heads=2, hidden=64):
+        super().__init__()
+        self.heads, self.kv_heads, self.size = heads, kv_heads, width // heads
+        self.q = nn.Linear(width, heads * self.size, bias=False)
+        self.k = nn.Linear(width, kv_heads * self.size, bias=False)
+        self.v = nn.Linear(width, kv_heads * self.size, bias=False)
+        self.o = nn.Linear(heads * self.size, width, bias=False)
+        self.gate = nn.Linear(width, hidden, bias=False)
+        self.up = nn.Linear(width, hidden, bias=False)
+        self.down = nn.Linear(hidden, width, bias=False)
+        self.before, self.after = nn.RMSNorm(width), nn.RMSNorm(width)
+
+    def forward(self, x):
+        x = x + self.attend(self.before(x))
+        y = self.after(x)
+        return x + self.down(F.silu(self.gate(y)) * self.up(y))
+
+    def attend(self, x):
+        batch, length, _ = x.shape
+        q = self.q(x).view(batch, length, self.heads, self.size).transpose(1, 2)
+        k = self.k(x).view(batch, length, self.kv_heads, self.size).transpose(1, 2)
+        v = self.v(x).view(batch, length, self.kv_heads, self.size).transpose(1, 2)
+        q, k = rotate(q), rotate(k)
+        k, v = (t.repeat_interleave(self.heads // self.kv_heads, dim=1) for t in (k, v))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.o(y.transpose(1, 2).reshape(batch, length, self.heads * self.size))
+
+
+def rotate(x):
+    length, size = x.shape[-2:]
+    frequencies = 10000.0 ** (-torch.arange(0, size, 2) / size)
+    angles = torch.outer(torch.arange(length), frequencies).repeat(1, 2)
+    first, second = x.chunk(2, dim=-1)
+    return x * angles.cos() + torch.cat([-second, first], dim=-1) * angles.sin()
+
+
+MODELS = {
+    "resnet18": vision("resnet18", 32),
+    "mobilenet_v2": vision("mobilenet_v2", 32),
+    "vit": vit,
+    "llama": lambda: (Llama(), (torch.randint(0, 50, (2, 7)),)),
+}
