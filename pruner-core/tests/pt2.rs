@@ -132,6 +132,72 @@ fn a_mask_changes_parameters_and_no_size() {
 }
 
 #[test]
+fn weights_are_written_by_all_of_their_names_and_read_over_those_of_an_archive() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (weights, path) = (folder.path().join("small.safetensors"), folder.path().join("small.pt2"));
+    for name in ARCHIVES {
+        let mut model = open(name);
+        let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+        let all = Kept::all();
+        model.write_weights(&analysis, &all, &weights).expect("they can be written");
+        let read = model.read_weights(&weights).expect("they fit");
+        assert!(read > 0, "{name}");
+        model.write(&analysis, &all, Mode::AsExported, &path).expect("it can be written");
+        let written = std::fs::read(&path).expect("it was written");
+        assert_eq!(entries(&written), entries(&archive(name)), "{name}");
+
+        model.write(&analysis, &halved(&analysis), Mode::AsExported, &path).expect("it can be written");
+        model.write_weights(&analysis, &halved(&analysis), &weights).expect("they can be written");
+        let bytes = std::fs::read(&weights).expect("they were written");
+        let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("they can be read");
+        let small = Pt2::open(&path).expect("what is written can be read");
+        for (id, value) in small.graph().stored().filter(|(_, value)| value.origin != Origin::Constant) {
+            let (stored, bytes) = small.tensor(id).expect("it is stored");
+            let tensor = tensors.tensor(&value.name).expect("it is there");
+            assert_eq!(tensor.shape().iter().map(|&size| size as i64).collect::<Vec<_>>(), stored.meta.shape);
+            let (size, mut at) = (stored.meta.dtype.bytes(), 0);
+            support::each_index(&stored.meta.shape, |index| {
+                assert_eq!(
+                    &tensor.data()[at..at + size],
+                    support::element(stored, bytes, index),
+                    "{name}: {}",
+                    value.name
+                );
+                at += size;
+            });
+        }
+    }
+    let names = safetensors_names(&weights);
+    assert!(names.iter().any(|name| name == "first.weight"), "{names:?}");
+}
+
+#[test]
+fn weights_of_another_model_are_refused_and_change_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (weights, path) = (folder.path().join("other.safetensors"), folder.path().join("same.pt2"));
+    let (mut residual, modes) = (open("residual"), open("modes"));
+    let analysis = Analysis::new(modes.graph()).expect("the graph is sound");
+    modes.write_weights(&analysis, &Kept::all(), &weights).expect("they can be written");
+    let error = residual.read_weights(&weights).expect_err("the names are others").to_string();
+    assert!(error.contains("other.safetensors: `") && error.contains("is no parameter or buffer"), "{error}");
+    let analysis = Analysis::new(residual.graph()).expect("the graph is sound");
+    residual.write_weights(&analysis, &halved(&analysis), &weights).expect("they can be written");
+    let error = residual.read_weights(&weights).expect_err("the shapes are others").to_string();
+    assert!(error.contains("and the archive has f32["), "{error}");
+    std::fs::write(&weights, b"no safetensors").expect("it can be written");
+    let error = residual.read_weights(&weights).expect_err("it is no such file").to_string();
+    assert!(error.contains("other.safetensors: "), "{error}");
+    residual.write(&analysis, &Kept::all(), Mode::AsExported, &path).expect("it can be written");
+    assert_eq!(entries(&std::fs::read(&path).expect("it was written")), entries(&archive("residual")));
+}
+
+fn safetensors_names(path: &std::path::Path) -> Vec<String> {
+    let bytes = std::fs::read(path).expect("they were written");
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("they can be read");
+    tensors.names().into_iter().map(str::to_owned).collect()
+}
+
+#[test]
 fn a_program_can_be_written_so_that_it_trains() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let model = open("residual");

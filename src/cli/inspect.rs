@@ -110,7 +110,7 @@ impl Found {
         let mut lines = vec![
             String::new(),
             format!("{} nodes, {} parameters, {} MACs", self.nodes, human(params), human(macs)),
-            format!("{} groups can be cut, {pinned} are pinned (--all shows why)", self.groups.len() - pinned),
+            format!("groups that can be cut: {}; pinned: {pinned} (--all shows why)", self.groups.len() - pinned),
             format!(
                 "at most {} of the parameters and {} of the MACs can go",
                 percent(self.prunable_params),

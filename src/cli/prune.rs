@@ -36,6 +36,10 @@ pub(crate) struct Prune {
     #[arg(long)]
     dry_run: bool,
 
+    /// Weights in safetensors, in the place of the model's own of these names.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+
     #[command(flatten)]
     settings: SettingsArgs,
 
@@ -49,6 +53,10 @@ pub(crate) struct Prune {
     /// Writes batch norm and dropout so that they train; an exported program cannot be switched once it is loaded.
     #[arg(long, help_heading = "What is written")]
     train_mode: bool,
+
+    /// Writes the weights that are left as safetensors.
+    #[arg(long, value_name = "FILE", help_heading = "What is written")]
+    save_weights: Option<PathBuf>,
 
     /// Writes the plan as JSON.
     #[arg(long, value_name = "FILE", help_heading = "What is written")]
@@ -81,7 +89,10 @@ struct Done {
 impl Prune {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         let Wanted { settings, budget } = self.settings.wanted()?;
-        let Model { pt2, .. } = Model::open(&self.model)?;
+        let Model { mut pt2, .. } = Model::open(&self.model)?;
+        if let Some(path) = &self.weights {
+            pt2.read_weights(path)?;
+        }
         let mut module = GraphModule::load(&pt2, self.device.device)?;
         let mut pruner = GroupPruner::new(&module, settings)?;
         if let Some(budget) = budget {
@@ -102,6 +113,9 @@ impl Prune {
         };
         if let (Some(path), false) = (&self.output, self.dry_run) {
             pt2.write(pruner.analysis(), pruner.kept(), mode(self.train_mode), path)?;
+            if let Some(path) = &self.save_weights {
+                pt2.write_weights(pruner.analysis(), pruner.kept(), path)?;
+            }
             if let Some(path) = &self.manifest {
                 output::write_json(path, &Manifest::new(pruner.analysis(), pruner.kept()))?;
             }

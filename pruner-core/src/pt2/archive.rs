@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use zip::{CompressionMethod, ZipArchive};
 
@@ -29,6 +30,16 @@ pub(super) struct Archive {
     /// The names below the root, in the order of the file.
     names: Vec<String>,
     places: BTreeMap<String, Range<usize>>,
+    replaced: BTreeMap<String, Replacement>,
+}
+
+/// Bytes in the place of an entry's.
+#[derive(Debug)]
+pub(super) enum Replacement {
+    /// These.
+    Owned(Vec<u8>),
+    /// A part of another file.
+    Mapped(Arc<Map>, Range<usize>),
 }
 
 impl Archive {
@@ -38,7 +49,14 @@ impl Archive {
         let damaged = |what: String| Pt2Error::Archive { path: path.to_owned(), what };
         let (root, entries) = entries(map.bytes()).map_err(damaged)?;
         let names = entries.iter().map(|(name, _)| name.clone()).collect();
-        let archive = Self { path: path.to_owned(), map, root, names, places: entries.into_iter().collect() };
+        let archive = Self {
+            path: path.to_owned(),
+            map,
+            root,
+            names,
+            places: entries.into_iter().collect(),
+            replaced: BTreeMap::new(),
+        };
         archive.check_marks()?;
         Ok(archive)
     }
@@ -55,8 +73,18 @@ impl Archive {
 
     /// The bytes of an entry.
     pub(super) fn bytes(&self, name: &str) -> Result<&[u8], Pt2Error> {
+        match self.replaced.get(name) {
+            Some(Replacement::Owned(bytes)) => return Ok(bytes),
+            Some(Replacement::Mapped(map, place)) => return Ok(&map.bytes()[place.clone()]),
+            None => {}
+        }
         let place = self.places.get(name).ok_or_else(|| Pt2Error::entry(name, "the archive has none of this name"))?;
         Ok(&self.map.bytes()[place.clone()])
+    }
+
+    /// Gives an entry other bytes, as many as it has.
+    pub(super) fn replace(&mut self, name: String, replacement: Replacement) {
+        self.replaced.insert(name, replacement);
     }
 
     /// An entry that is parsed: of bounded length and nesting.

@@ -64,6 +64,14 @@ pub enum Pt2Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A safetensors file cannot be read or written, or its tensors are not the archive's.
+    #[error("{}: {what}", path.display())]
+    Weights {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The program is not well formed, or uses what has no place in a graph.
     #[error("program, {place}: {what}")]
     Program {

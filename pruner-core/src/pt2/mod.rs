@@ -41,6 +41,7 @@ mod span;
 mod stored;
 mod strides;
 mod symbols;
+mod weights;
 mod write;
 
 use std::collections::BTreeMap;

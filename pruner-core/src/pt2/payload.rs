@@ -93,14 +93,34 @@ impl StoredTensor {
         if self.cut(positions).extent() == Some(0) {
             return Ok(());
         }
-        let size = self.meta.dtype.bytes() as i64;
         let mut order = strides::inner_to_outer(&self.meta.shape, &self.strides);
-        // The stride of a dimension of size 1 says nothing.
-        order.retain(|&dim| self.strides[dim] != 0 && self.meta.shape[dim] != 1);
+        order.retain(|&dim| self.strides[dim] != 0);
+        self.write(&order, bytes, positions, out)
+    }
+
+    /// Writes what is left of the tensor in `bytes` row by row, whatever its layout.
+    pub(super) fn rows(&self, bytes: &[u8], positions: &[Option<Vec<u32>>], out: &mut dyn Write) -> io::Result<()> {
+        if self.cut(positions).extent() == Some(0) {
+            return Ok(());
+        }
+        let order: Vec<usize> = (0..self.meta.shape.len()).rev().collect();
+        self.write(&order, bytes, positions, out)
+    }
+
+    /// Writes what is left, the dimensions in `order` from the one that varies fastest.
+    fn write(
+        &self,
+        order: &[usize],
+        bytes: &[u8],
+        positions: &[Option<Vec<u32>>],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let size = self.meta.dtype.bytes() as i64;
         // What is whole and without gaps is one block.
         let mut block = 1;
         let mut loops = Vec::new();
-        for dim in order {
+        // The stride of a dimension of size 1 says nothing.
+        for &dim in order.iter().filter(|&&dim| self.meta.shape[dim] != 1) {
             let (length, stride) = (self.meta.shape[dim], self.strides[dim]);
             match &positions[dim] {
                 None if loops.is_empty() && stride == block => block *= length,
@@ -114,14 +134,56 @@ impl StoredTensor {
 }
 
 impl StoredTensor {
+    /// Whether its elements lie row by row in as many bytes as there are of its entry.
+    pub(super) fn is_plain(&self, bytes: usize) -> bool {
+        let mut elements = 1;
+        let row_by_row = self.meta.shape.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
+            let next = size == 1 || stride == elements;
+            elements *= size;
+            next
+        });
+        self.offset == 0 && row_by_row && bytes as u64 == elements as u64 * self.meta.dtype.bytes() as u64
+    }
+
+    /// The bytes with the elements of the tensor from `rows`, which has them row by row.
+    pub(super) fn scatter(&self, bytes: &[u8], rows: &[u8]) -> Vec<u8> {
+        let mut scattered = bytes.to_vec();
+        let size = self.meta.dtype.bytes();
+        self.each_index(|number, index| {
+            let at = self.place(index) as usize * size;
+            scattered[at..at + size].copy_from_slice(&rows[number * size..][..size]);
+        });
+        scattered
+    }
+
+    /// Calls `f` with the number of every element, row by row, and its index.
+    fn each_index(&self, mut f: impl FnMut(usize, &[i64])) {
+        if self.meta.shape.contains(&0) {
+            return;
+        }
+        let mut index = vec![0_i64; self.meta.shape.len()];
+        for number in 0.. {
+            f(number, &index);
+            let mut dims = index.iter_mut().zip(&self.meta.shape).rev();
+            let next = dims.find_map(|(at, &length)| {
+                *at = if *at + 1 == length { 0 } else { *at + 1 };
+                (*at != 0).then_some(())
+            });
+            if next.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The place of an element among those of its entry.
+    fn place(&self, index: &[i64]) -> i64 {
+        self.offset + index.iter().zip(&self.strides).map(|(at, stride)| at * stride).sum::<i64>()
+    }
+
     /// The bytes with zeros at every position that does not stay.
     pub(super) fn masked(&self, bytes: &[u8], positions: &[Option<Vec<u32>>]) -> Vec<u8> {
         let mut masked = bytes.to_vec();
         let size = self.meta.dtype.bytes();
-        let mut index = vec![0_i64; self.meta.shape.len()];
-        if self.meta.shape.contains(&0) {
-            return masked;
-        }
         let stays: Vec<_> = positions
             .iter()
             .zip(&self.meta.shape)
@@ -131,20 +193,12 @@ impl StoredTensor {
                 stays
             })
             .collect();
-        loop {
+        self.each_index(|_, index| {
             if index.iter().zip(&stays).any(|(&at, stays)| !stays[at as usize]) {
-                let at = self.offset + index.iter().zip(&self.strides).map(|(at, stride)| at * stride).sum::<i64>();
-                masked[at as usize * size..][..size].fill(0);
+                masked[self.place(index) as usize * size..][..size].fill(0);
             }
-            let mut dims = index.iter_mut().zip(&self.meta.shape).rev();
-            let next = dims.find_map(|(at, &length)| {
-                *at = if *at + 1 == length { 0 } else { *at + 1 };
-                (*at != 0).then_some(())
-            });
-            if next.is_none() {
-                return masked;
-            }
-        }
+        });
+        masked
     }
 }
 

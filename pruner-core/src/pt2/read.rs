@@ -23,6 +23,8 @@ pub(super) struct Program {
     pub(super) graph: Graph,
     pub(super) sites: Sites,
     pub(super) stored: BTreeMap<ValueId, StoredTensor>,
+    /// The value of each parameter, buffer and constant by its name; several names may be of one.
+    pub(super) variables: BTreeMap<String, ValueId>,
 }
 
 /// Reads the program `text`, which is the entry `entry`.
@@ -38,9 +40,9 @@ pub(super) fn read(text: &str, entry: &str, lists: &[StoredList]) -> Result<Prog
     let program: ExportedProgram = serde_json::from_str(text).map_err(json)?;
     let mut reader = Reader::new(text, lists);
     reader.program(&program)?;
-    let Reader { graph, sites, stored, .. } = reader;
+    let Reader { graph, sites, stored, variables, .. } = reader;
     verify(&graph).map_err(|error| Pt2Error::program("graph", error.to_string()))?;
-    Ok(Program { graph, sites, stored })
+    Ok(Program { graph, sites, stored, variables })
 }
 
 /// The folders of stored tensors.
@@ -57,8 +59,7 @@ pub(super) struct Reader<'a> {
     stored: BTreeMap<ValueId, StoredTensor>,
     /// The value of each stored tensor: tensors that are one in the archive are one in the graph.
     views: HashMap<String, ValueId>,
-    /// The value of each parameter and buffer.
-    variables: HashMap<String, ValueId>,
+    variables: BTreeMap<String, ValueId>,
     /// The entries whose bytes belong to several tensors that are not the same.
     shared: BTreeSet<&'a str>,
 }
@@ -79,7 +80,7 @@ impl<'a> Reader<'a> {
             sites: Sites::default(),
             stored: BTreeMap::new(),
             views: HashMap::new(),
-            variables: HashMap::new(),
+            variables: BTreeMap::new(),
             shared,
         }
     }

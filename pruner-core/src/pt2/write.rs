@@ -35,21 +35,15 @@ pub(super) fn write<'a>(
     contents: &dyn Fn(&str) -> Result<Contents<'a>, Pt2Error>,
 ) -> Result<(), Pt2Error> {
     let failed = |source: io::Error| Pt2Error::Io { path: path.to_owned(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = temporary(folder).map_err(failed)?;
+    let mut file = temporary(path).map_err(failed)?;
     let mut zip = ZipWriter::new(BufWriter::with_capacity(1 << 20, file.as_file_mut()));
     for name in archive.names() {
         let contents = contents(name)?;
         write_entry(&mut zip, &format!("{}/{name}", archive.root()), &contents).map_err(failed)?;
     }
     let inner = zip.finish().map_err(io::Error::from).map_err(failed)?;
-    inner.into_inner().map_err(|error| failed(error.into_error()))?.sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    // The name is only safe once its folder is; not every system lets a folder be opened.
-    if let Ok(folder) = File::open(folder) {
-        folder.sync_all().ok();
-    }
-    Ok(())
+    inner.into_inner().map_err(|error| failed(error.into_error()))?;
+    persist(file, path).map_err(failed)
 }
 
 fn write_entry<W: Write + io::Seek>(zip: &mut ZipWriter<W>, name: &str, contents: &Contents) -> io::Result<()> {
@@ -74,11 +68,26 @@ fn write_entry<W: Write + io::Seek>(zip: &mut ZipWriter<W>, name: &str, contents
     }
 }
 
-/// A file that goes away unless it is given a name, with the permissions that any new file gets.
-fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+/// A file beside `path` that goes away unless it is given that name, with the permissions that any new file gets.
+pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".pruner-").suffix(".pt2");
+    builder.prefix(".pruner-");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    builder.tempfile_in(folder(path))
+}
+
+/// Gives a file its name once all of it is stored.
+pub(super) fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    // The name is only safe once its folder is; not every system lets a folder be opened.
+    if let Ok(folder) = File::open(folder(path)) {
+        folder.sync_all().ok();
+    }
+    Ok(())
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
