@@ -47,6 +47,8 @@ fn modes_are_inlined_and_what_is_changed_is_written_back() {
     for op in ["aten::sin", "aten::matmul", "aten::add_", "aten::copy_"] {
         assert!(ops.contains(&op), "{op} is missing from {ops:?}");
     }
+    let without: Vec<_> = graph.nodes().filter(|(_, node)| node.no_grad).map(|(_, node)| node.op.as_str()).collect();
+    assert!(without.contains(&"aten::sin") && without.contains(&"aten::copy_") && !without.contains(&"aten::matmul"));
     assert_eq!(graph.outputs().len(), 2);
     assert_eq!(stored(graph, "tiny").meta.dtype, Dtype::F8E4M3);
     assert_eq!(stored(graph, "calls").meta.dtype, Dtype::I64);

@@ -38,7 +38,7 @@ enum Command {
     /// Shows the groups of a model: what is cut together, and what pins the rest.
     Inspect(inspect::Inspect),
     /// Cuts a model.
-    Prune(prune::Prune),
+    Prune(Box<prune::Prune>),
     /// Checks that a model runs, and that what cuts leave of it is what masking leaves.
     Verify(verify::Verify),
     /// Compares two models layer by layer.

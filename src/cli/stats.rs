@@ -1,5 +1,6 @@
 //! `pruner stats`: what a model costs, layer by layer, and how long it takes.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -32,13 +33,13 @@ pub(crate) struct Stats {
 struct Found {
     counts: Counts,
     peak_activation_bytes: u64,
-    latency: Option<Latency>,
+    latency: Option<Timing>,
     nodes: Vec<NodeCost>,
 }
 
 /// The milliseconds of a forward pass without gradients.
 #[derive(Serialize)]
-struct Latency {
+struct Timing {
     runs: usize,
     latency_ms_min: f64,
     latency_ms_p50: f64,
@@ -55,7 +56,7 @@ impl Stats {
             None
         } else {
             let module = GraphModule::load(&pt2, self.run.device.device)?;
-            Some(Latency::measure(&module, &self.run.inputs(analysis.graph())?, self.runs)?)
+            Some(Timing::measure(&module, &self.run.inputs(analysis.graph())?, self.runs)?)
         };
         let found = Found {
             counts: analysis.counts(&kept),
@@ -79,7 +80,7 @@ impl Stats {
     }
 }
 
-impl Latency {
+impl Timing {
     fn measure(module: &GraphModule, inputs: &[Tensor], runs: usize) -> anyhow::Result<Self> {
         const WARM_UP: usize = 3;
         let wait = || {
@@ -120,10 +121,8 @@ impl Found {
             spaced(bytes),
             spaced(self.peak_activation_bytes)
         );
-        if let Some(Latency { runs, latency_ms_min, latency_ms_p50, latency_ms_max, threads }) = &self.latency {
-            text += &format!(
-                "\nlatency {latency_ms_p50:.2} ms (median of {runs}; {latency_ms_min:.2} to {latency_ms_max:.2}), {threads} threads"
-            );
+        if let Some(Timing { runs, latency_ms_min, latency_ms_p50, latency_ms_max, threads }) = &self.latency {
+            write!(text, "\nlatency {latency_ms_p50:.2} ms (median of {runs}; {latency_ms_min:.2} to {latency_ms_max:.2}), {threads} threads").expect("a string takes all that is written");
         }
         text
     }

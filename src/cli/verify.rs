@@ -46,6 +46,15 @@ pub(crate) struct Verify {
     run: RunArgs,
 }
 
+/// With which parameters the model was compared.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Parameters {
+    Own,
+    /// Random ones, since with its own the outputs do not depend on what was cut.
+    Random,
+}
+
 /// What is found.
 #[derive(Serialize)]
 struct Found {
@@ -54,8 +63,7 @@ struct Found {
     finite: bool,
     /// Whether only exact groups were cut, so that the outputs must be equal.
     exact: bool,
-    /// Whether the parameters had to be replaced by random ones, since the outputs do not depend on what was cut.
-    randomized: bool,
+    parameters: Parameters,
     /// The share of the parameters that was cut.
     params_gone: f64,
     /// The largest difference of two outputs, and that relative to the largest output of the masked model.
@@ -75,11 +83,12 @@ impl Verify {
             Some(path) => replay::read(path)?.resolve(&analysis).with_context(|| path.display().to_string())?,
             None => self.random(&analysis)?,
         };
-        let (mut difference, mut randomized) = (self.compare(&module, &analysis, &kept, &inputs)?, false);
+        let mut difference = self.compare(&module, &analysis, &kept, &inputs)?;
+        let mut parameters = Parameters::Own;
         if difference.finite && difference.effect == 0.0 && self.pruned.is_none() {
             // A head of zeros, as some models are initialised with, hides everything before it.
             difference = self.compare(&randomize(&module)?, &analysis, &kept, &inputs)?;
-            randomized = true;
+            parameters = Parameters::Random;
         }
         let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
         let left = analysis.groups_left(&kept);
@@ -89,7 +98,7 @@ impl Verify {
                 && (!exact || difference.relative <= self.tolerance && (difference.effect > 0.0 || after == before)),
             finite: difference.finite,
             exact,
-            randomized,
+            parameters,
             params_gone: gone(before.params, after.params),
             max_abs_difference: difference.max_abs,
             relative_difference: difference.relative,
@@ -154,7 +163,7 @@ impl fmt::Display for Found {
         let Self { relative_difference, effect, tolerance, .. } = self;
         let outputs = if self.finite { "its outputs are finite" } else { "its outputs are NOT FINITE" };
         writeln!(f, "it loads and runs, and {outputs}")?;
-        if self.randomized {
+        if self.parameters == Parameters::Random {
             writeln!(f, "its outputs are the same whatever is cut: its parameters were replaced by random ones")?;
         }
         write!(f, "with {} of the parameters cut, ", percent(self.params_gone))?;

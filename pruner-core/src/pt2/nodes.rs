@@ -9,9 +9,11 @@ use super::span::Spanned;
 use crate::graph::Argument;
 use crate::ids::{NodeId, ValueId};
 
+/// The operation that runs a sub-graph with gradients or without.
+const SET_GRAD: &str = "torch.ops.higher_order.wrap_with_set_grad_enabled";
+
 /// The operations that run a sub-graph as it is.
-const INLINED: [&str; 2] =
-    ["torch.ops.higher_order.wrap_with_set_grad_enabled", "torch.ops.higher_order.wrap_with_autocast"];
+const INLINED: [&str; 2] = [SET_GRAD, "torch.ops.higher_order.wrap_with_autocast"];
 
 /// The arguments that switch an operation between training and evaluation.
 const SWITCHES: [&str; 3] = ["training", "train", "use_input_stats"];
@@ -51,6 +53,7 @@ impl Reader<'_> {
         }
         let metas = results.iter().map(|name| meta(graph, name)).collect::<Result<_, _>>()?;
         let id = self.graph.add_node(op, overload, arguments, metas);
+        self.graph.node_mut(id).no_grad = self.no_grad;
         let made = self.graph.node(id).results.clone();
         for (&value, name) in made.iter().zip(&results) {
             (*name).clone_into(&mut self.graph.value_mut(value).name);
@@ -127,7 +130,15 @@ impl Reader<'_> {
                 }
             }
         }
-        let inside = self.scope(sub, bound)?;
+        let outside = self.no_grad;
+        if let (SET_GRAD, Some(Arg::AsBool(enabled))) =
+            (node.target.value.as_str(), inputs.first().map(|input| &input.arg.value))
+        {
+            self.no_grad = !enabled;
+        }
+        let inside = self.scope(sub, bound);
+        self.no_grad = outside;
+        let inside = inside?;
         let made: Vec<_> = sub.outputs.iter().flat_map(tensors).collect();
         let results: Vec<_> = node.outputs.iter().flat_map(tensors).collect();
         if made.len() != results.len() {

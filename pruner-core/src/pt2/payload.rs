@@ -94,7 +94,8 @@ impl StoredTensor {
             return Ok(());
         }
         let mut order = strides::inner_to_outer(&self.meta.shape, &self.strides);
-        order.retain(|&dim| self.strides[dim] != 0);
+        // The stride of a dimension of size 1 says nothing.
+        order.retain(|&dim| self.strides[dim] != 0 && self.meta.shape[dim] != 1);
         self.write(&order, bytes, positions, out)
     }
 
@@ -103,7 +104,7 @@ impl StoredTensor {
         if self.cut(positions).extent() == Some(0) {
             return Ok(());
         }
-        let order: Vec<usize> = (0..self.meta.shape.len()).rev().collect();
+        let order: Vec<usize> = (0..self.meta.shape.len()).rev().filter(|&dim| self.meta.shape[dim] != 1).collect();
         self.write(&order, bytes, positions, out)
     }
 
@@ -119,8 +120,7 @@ impl StoredTensor {
         // What is whole and without gaps is one block.
         let mut block = 1;
         let mut loops = Vec::new();
-        // The stride of a dimension of size 1 says nothing.
-        for &dim in order.iter().filter(|&&dim| self.meta.shape[dim] != 1) {
+        for &dim in order {
             let (length, stride) = (self.meta.shape[dim], self.strides[dim]);
             match &positions[dim] {
                 None if loops.is_empty() && stride == block => block *= length,

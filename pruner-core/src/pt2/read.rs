@@ -60,6 +60,8 @@ pub(super) struct Reader<'a> {
     /// The value of each stored tensor: tensors that are one in the archive are one in the graph.
     views: HashMap<String, ValueId>,
     variables: BTreeMap<String, ValueId>,
+    /// Whether what is read runs without gradients.
+    pub(super) no_grad: bool,
     /// The entries whose bytes belong to several tensors that are not the same.
     shared: BTreeSet<&'a str>,
 }
@@ -81,6 +83,7 @@ impl<'a> Reader<'a> {
             stored: BTreeMap::new(),
             views: HashMap::new(),
             variables: BTreeMap::new(),
+            no_grad: false,
             shared,
         }
     }
@@ -254,7 +257,10 @@ impl<'a> Reader<'a> {
     fn write_back(&mut self, variable: ValueId, result: ValueId) {
         if variable != result {
             let meta = self.graph.value(variable).meta.clone();
-            self.graph.call("aten::copy_", vec![("self", variable.into()), ("src", result.into())], meta);
+            let arguments = [("self", variable.into()), ("src", result.into())];
+            let arguments = arguments.map(|(name, argument)| (name.to_owned(), argument)).to_vec();
+            let node = self.graph.add_node("aten::copy_", "", arguments, vec![meta]);
+            self.graph.node_mut(node).no_grad = true;
             self.sites.nodes.push(None);
         }
     }

@@ -26,8 +26,10 @@ impl Pt2 {
         let file = SafeTensors::deserialize(map.bytes()).map_err(|error| wrong(error.to_string()))?;
         let mut replacements = Vec::new();
         let mut named: BTreeMap<ValueId, &str> = BTreeMap::new();
-        for (name, tensor) in file.iter() {
-            let value = self.program.variables.get(name).copied();
+        let mut tensors = file.tensors();
+        tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (name, tensor) in &tensors {
+            let value = self.program.variables.get(name.as_str()).copied();
             let value = value.ok_or_else(|| wrong(format!("`{name}` is no parameter or buffer of the archive")))?;
             let stored = &self.program.stored[&value];
             let dtype = dtype(tensor.dtype());

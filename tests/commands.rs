@@ -1,0 +1,235 @@
+//! The commands on exported programs, as a user calls them.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A program that the tests of the core made with torch.
+fn exported(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pruner-core/tests/pt2").join(name).with_extension("pt2")
+}
+
+/// A folder of files, in which commands are run.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        let mut command = Command::cargo_bin("pruner").expect("the binary is built");
+        command.current_dir(self.0.path()).env("OMP_NUM_THREADS", "1");
+        for argument in arguments.split_whitespace() {
+            match argument.strip_prefix('@') {
+                Some(name) => command.arg(exported(name)),
+                None => command.arg(argument),
+            };
+        }
+        command.output().expect("it is run")
+    }
+
+    /// What a command prints that ends with `code`.
+    #[track_caller]
+    fn ends(&self, code: i32, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {out}{err}");
+        assert!(!err.contains("panicked"), "{arguments}: {err}");
+        if code == 1 || code == 4 { err } else { out }
+    }
+
+    #[track_caller]
+    fn json(&self, code: i32, arguments: &str) -> Value {
+        serde_json::from_str(&self.ends(code, &format!("{arguments} --json"))).expect("it prints JSON")
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.0.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.0.path().join(name), bytes).expect("it can be written");
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = self.0.path().read_dir().expect("the folder is there");
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn a_model_is_pruned_verified_compared_and_the_cut_made_again() {
+    let folder = Folder::new();
+    for name in ["residual", "transformer", "modes"] {
+        let pruned =
+            folder.json(0, &format!("prune @{name} --ratio 0.5 -o small.pt2 --manifest cut.json --report report.json"));
+        let report = &pruned["reports"][0];
+        assert_eq!(report["outcome"]["kind"], "pruned", "{name}");
+        let diff = folder.json(0, &format!("diff @{name} small.pt2"));
+        assert_eq!(
+            (&diff["before"]["params"], &diff["after"]["params"]),
+            (&report["before"]["params"], &report["after"]["params"])
+        );
+        assert!(diff["after"]["params"].as_u64() < diff["before"]["params"].as_u64(), "{name}");
+        let stats = folder.json(0, "stats small.pt2 --runs 1");
+        assert_eq!(stats["counts"]["macs"], report["after"]["macs"], "{name}");
+        assert!(stats["latency"]["latency_ms_p50"].as_f64().is_some_and(|ms| ms > 0.0));
+
+        let verified = folder.json(0, &format!("verify @{name} --manifest cut.json --pruned small.pt2"));
+        assert_eq!(verified["passed"], true);
+        assert!(verified["effect"].as_f64() > Some(1e-3), "{verified}");
+        folder.ends(0, &format!("replay @{name} cut.json -o again.pt2"));
+        assert_eq!(folder.read("again.pt2"), folder.read("small.pt2"), "{name}");
+        let saved: Value = serde_json::from_slice(&folder.read("report.json")).expect("it is JSON");
+        assert_eq!(saved, pruned);
+    }
+}
+
+#[test]
+fn what_is_verified_is_seen_to_differ_when_it_does() {
+    let folder = Folder::new();
+    folder.ends(0, "prune @residual --ratio 0.5 -o small.pt2 --manifest cut.json");
+    folder.ends(0, "prune @residual --ratio 0.5 --importance random -o other.pt2 --manifest other.json");
+    let text = folder.ends(5, "verify @residual --manifest cut.json --pruned other.pt2");
+    assert!(text.contains("DIFFERS") && text.ends_with("NOT VERIFIED\n"), "{text}");
+    let text = folder.ends(1, "verify @modes --manifest cut.json");
+    assert!(text.contains("cut.json: the manifest cuts `"), "{text}");
+    folder.ends(0, "prune @transformer --ratio 0.5 -o transformer.pt2");
+    let text = folder.ends(1, "verify @residual --manifest cut.json --pruned transformer.pt2");
+    assert!(text.contains("transformer.pt2: "), "{text}");
+}
+
+#[test]
+fn groups_are_shown_with_what_stands_in_the_way_of_the_rest() {
+    let folder = Folder::new();
+    let found = folder.json(0, "inspect @residual");
+    let groups = found["groups"].as_array().expect("a list");
+    let group = |name: &str| groups.iter().find(|group| group["name"] == name).unwrap_or_else(|| panic!("no {name}"));
+    assert_eq!(group("stem.weight:0")["pinned"], Value::Null);
+    assert_eq!(group("wide.weight:0")["members"].as_array().map(Vec::len), Some(3));
+    assert_eq!(group("head.weight:0")["pinned"], "axis of a network output");
+    assert!(found["prunable_params"].as_f64().is_some_and(|share| share > 0.5 && share < 1.0));
+    let text = folder.ends(0, "inspect @residual --members");
+    assert!(text.contains("wide.weight:0 wide.bias:0 narrow.weight:1") && !text.contains("network output"), "{text}");
+    assert!(folder.ends(0, "inspect @residual --all").contains("impossible: axis of a network output"));
+}
+
+#[test]
+fn a_step_that_cuts_nothing_and_a_budget_that_cannot_be_met_have_codes_of_their_own() {
+    let folder = Folder::new();
+    let text = folder.ends(3, "prune @residual --ratio 0.01 -o small.pt2");
+    assert!(text.starts_with("step 1 of 1: nothing pruned: "), "{text}");
+    let text = folder.ends(4, "prune @residual --params 0.9 --min-channels 8 -o none.pt2");
+    assert!(text.contains("the budget removes 90.0 % of the parameters, and cutting all"), "{text}");
+    let done = folder.json(0, "prune @residual --macs 0.3 -o small.pt2");
+    let macs = |when: &str| done["reports"][0][when]["macs"].as_f64().expect("a number");
+    assert!(macs("after") <= 0.7 * macs("before") && macs("after") > 0.4 * macs("before"));
+    assert_eq!(folder.names(), ["small.pt2"]);
+}
+
+#[test]
+fn a_plan_is_saved_edited_and_cut_by() {
+    let folder = Folder::new();
+    let text = folder.ends(0, "prune @residual --ratio 0.25 --dry-run --save-plan plan.json");
+    assert!(text.ends_with("no model is written\n"), "{text}");
+    assert_eq!(folder.names(), ["plan.json"]);
+    let mut plan: Value = serde_json::from_slice(&folder.read("plan.json")).expect("it is JSON");
+    let cuts = plan["cuts"].as_object_mut().expect("an object");
+    let (group, cut) = cuts.iter_mut().next().map(|(group, cut)| (group.clone(), cut)).expect("something is cut");
+    *cut = serde_json::json!([0, 7]);
+    folder.write("plan.json", plan.to_string());
+    let done = folder.json(0, "prune @residual --ratio 0.25 --plan plan.json -o small.pt2");
+    let report = done["reports"][0]["groups"].as_array().expect("a list");
+    let kept = &report.iter().find(|report| report["group"] == *group).expect("it is reported")["kept"];
+    assert!(!kept.as_array().expect("a list").iter().any(|kept| *kept == 0 || *kept == 7), "{kept}");
+    folder.write("plan.json", r#"{"cuts": {"g99": [0]}}"#);
+    let text = folder.ends(1, "prune @residual --plan plan.json -o none.pt2");
+    assert!(text.contains("plan.json: the plan cuts g99"), "{text}");
+}
+
+#[test]
+fn settings_come_from_a_file_and_options_take_their_place() {
+    let folder = Folder::new();
+    folder.write(
+        "cut.toml",
+        "steps = 2\nscheduler = \"linear\"\nbudget = { params = 0.1 }\n[limits]\nignore = [\"wide.bias\"]\n",
+    );
+    let done = folder.json(0, "prune @residual --config cut.toml -o small.pt2");
+    let reports = done["reports"].as_array().expect("a list");
+    assert_eq!(reports.len(), 2);
+    assert!(reports[1]["groups"].as_array().expect("a list").iter().any(|group| group["reason"]["code"] == "ignored"));
+    let done =
+        folder.json(0, "prune @residual --config cut.toml --ratio 0.5 --ignore gate.bias --round-to 4 -o small.pt2");
+    assert_eq!(done["reports"][1]["target"], 0.5);
+    folder.write("cut.toml", "step = 2\n");
+    let text = folder.ends(1, "prune @residual --config cut.toml -o none.pt2");
+    assert!(text.contains("cut.toml: unknown field `step`"), "{text}");
+}
+
+#[test]
+fn weights_are_read_over_those_of_a_model_and_written() {
+    let folder = Folder::new();
+    folder.ends(3, "prune @residual --ratio 0 -o same.pt2 --save-weights same.safetensors");
+    folder.ends(0, "prune @residual --ratio 0.5 -o small.pt2");
+    folder.ends(0, "prune @residual --ratio 0.5 -o over.pt2 --weights same.safetensors");
+    assert_eq!(folder.read("over.pt2"), folder.read("small.pt2"));
+    let text = folder.ends(1, "prune @modes --ratio 0.5 -o none.pt2 --weights same.safetensors");
+    assert!(text.contains("same.safetensors: `bn.bias` is F32 [8], and the archive has f32[10]"), "{text}");
+}
+
+#[test]
+fn bad_input_is_named_and_nothing_is_written() {
+    let folder = Folder::new();
+    let archive = std::fs::read(exported("residual")).expect("it is there");
+    folder.write("short.pt2", &archive[..archive.len() / 2]);
+    folder.write("bad.json", "{");
+    let before = folder.names();
+    let cases = [
+        ("prune none.pt2 -o out.pt2", "none.pt2: "),
+        ("prune short.pt2 -o out.pt2", "short.pt2: no whole `.pt2` archive"),
+        ("prune @residual -o out.pt2 --ratio 1.5", "target_ratio is 1.5"),
+        ("prune @residual -o out.pt2 --params 1", "a share, at least 0 and less than 1"),
+        ("prune @residual -o out.pt2 --importance magnitud", "magnitude"),
+        ("prune @residual -o out.pt2 --ignore hed", "did you mean `head"),
+        ("prune @residual -o out.pt2 --config bad.json", "bad.json: "),
+        ("prune @residual -o none/out.pt2", "none/out.pt2: "),
+        ("prune @residual -o out.pt2 --plan bad.json", "bad.json: "),
+        ("replay @residual bad.json -o out.pt2", "bad.json: "),
+        ("inspect bad.json", "bad.json: "),
+        ("stats @residual --inputs bad.json", "bad.json"),
+        ("verify @residual --ratio 2", "target_ratio is 2"),
+        ("man nothing", "there is no command `nothing`"),
+    ];
+    for (arguments, says) in cases {
+        let text = folder.ends(1, arguments);
+        assert!(text.starts_with("error: ") && text.contains(says), "{arguments}: {text}");
+    }
+    for usage in
+        ["prune @residual", "verify @residual --device tpu", "prune @residual -o out.pt2 --ratio 0.1 --macs 0.1"]
+    {
+        assert_eq!(folder.run(usage).status.code(), Some(2), "{usage}");
+    }
+    assert_eq!(folder.names(), before);
+}
+
+#[test]
+fn help_manual_and_completions_tell_of_every_command() {
+    let folder = Folder::new();
+    let texts = ["--help", "man", "completions bash"].map(|arguments| folder.ends(0, arguments));
+    for text in &texts {
+        for command in ["inspect", "prune", "verify", "diff", "replay", "stats", "list"] {
+            assert!(text.contains(command), "{command} is missing from {text}");
+        }
+    }
+    assert!(texts[0].contains("4  the target cannot be met"), "{}", texts[0]);
+    let help = folder.ends(0, "prune --help");
+    assert!(help.contains("Examples:") && help.contains("--round-to"), "{help}");
+}
