@@ -40,7 +40,7 @@ fn tensors_that_are_one_in_the_archive_are_one_in_the_graph() {
 }
 
 #[test]
-fn modes_are_inlined_and_what_is_changed_is_written_back() {
+fn modes_are_inlined_and_all_element_types_are_read() {
     let model = open("modes");
     let graph = model.graph();
     let ops: Vec<_> = graph.nodes().map(|(_, node)| node.op.as_str()).collect();
@@ -48,13 +48,27 @@ fn modes_are_inlined_and_what_is_changed_is_written_back() {
         assert!(ops.contains(&op), "{op} is missing from {ops:?}");
     }
     let without: Vec<_> = graph.nodes().filter(|(_, node)| node.no_grad).map(|(_, node)| node.op.as_str()).collect();
-    assert!(without.contains(&"aten::sin") && without.contains(&"aten::copy_") && !without.contains(&"aten::matmul"));
+    assert!(without.contains(&"aten::sin") && !without.contains(&"aten::matmul"));
     assert_eq!(graph.outputs().len(), 2);
     assert_eq!(stored(graph, "tiny").meta.dtype, Dtype::F8E4M3);
     assert_eq!(stored(graph, "calls").meta.dtype, Dtype::I64);
     assert_eq!(stored(graph, "second.weight").meta.dtype, Dtype::BF16);
     let fill = graph.nodes().find(|(_, node)| node.op == "aten::masked_fill").expect("it is there").1;
     assert_eq!(fill.argument("value"), Some(&Argument::Float(f64::NEG_INFINITY)));
+}
+
+#[test]
+fn what_the_end_of_a_program_changes_is_copied_to_its_variable() {
+    let model = open("functional");
+    let graph = model.graph();
+    assert_eq!(graph.outputs().len(), 1);
+    let copies: Vec<_> = graph.nodes().filter(|(_, node)| node.op == "aten::copy_").map(|(_, node)| node).collect();
+    let variables = copies.iter().filter_map(|node| node.inputs().next()).map(|value| graph.value(value).name.as_str());
+    assert_eq!(variables.collect::<Vec<_>>(), ["calls", "seen"]);
+    assert!(copies.iter().all(|node| node.no_grad));
+    let analysis = Analysis::new(graph).expect("the graph is sound");
+    let hidden = analysis.groups().iter().find(|group| group.name() == "first.weight:0").expect("it is a group");
+    assert!(hidden.pin().is_none() && hidden.members().iter().any(|member| member.name == "seen"));
 }
 
 #[test]
@@ -177,9 +191,9 @@ fn weights_are_written_by_all_of_their_names_and_read_over_those_of_an_archive()
 fn weights_of_another_model_are_refused_and_change_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (weights, path) = (folder.path().join("other.safetensors"), folder.path().join("same.pt2"));
-    let (mut residual, modes) = (open("residual"), open("modes"));
-    let analysis = Analysis::new(modes.graph()).expect("the graph is sound");
-    modes.write_weights(&analysis, &Kept::all(), &weights).expect("they can be written");
+    let (mut residual, other) = (open("residual"), open("functional"));
+    let analysis = Analysis::new(other.graph()).expect("the graph is sound");
+    other.write_weights(&analysis, &Kept::all(), &weights).expect("they can be written");
     let error = residual.read_weights(&weights).expect_err("the names are others").to_string();
     assert!(error.contains("other.safetensors: `") && error.contains("is no parameter or buffer"), "{error}");
     let analysis = Analysis::new(residual.graph()).expect("the graph is sound");

@@ -101,7 +101,11 @@ fn layers(node: &NodeView, gates: i64, states: usize) -> Result<Rule, RuleError>
     }
     rule.macs(Term::Sum(macs));
     rule.result(with(&both));
-    for terms in kept {
+    for (index, mut terms) in kept.into_iter().enumerate() {
+        // PyTorch's shapes of what an exported `lstm` gives have a dimension more than the tensors.
+        if let Some([_, 1, _, _]) = node.results().nth(index + 1) {
+            terms.insert(1, Term::UNIT);
+        }
         rule.result(terms);
     }
     rule.finish()
@@ -120,6 +124,7 @@ pub(super) mod tests {
         one_layer_shares_its_hidden_axis,
         directions_stand_one_after_the_other,
         a_projection_is_an_axis_of_its_own,
+        states_of_an_exported_layer_have_a_dimension_more,
         packed_sequences_pin_their_rows,
         cells_are_rows,
     ];
@@ -168,6 +173,20 @@ pub(super) mod tests {
             .gives([4, 2, 5])
             .is("n !t i, !k n h, k n h, (!gates h) i, (gates h) h, (gates h) i, (gates h) h, \
                  (gates h) (h+h), (gates h) h, (gates h) (h+h), (gates h) h -> n t (h+h), k n h, k n h");
+    }
+
+    #[test]
+    fn states_of_an_exported_layer_have_a_dimension_more() {
+        op("aten::lstm.input")
+            .t("input", [7, 2, 3])
+            .ts("hx", &[&[1, 2, 5], &[1, 2, 5]])
+            .ts("params", &[&[20, 3], &[20, 5], &[20], &[20]])
+            .arg("has_biases", true)
+            .arg("num_layers", 1)
+            .gives([7, 2, 5])
+            .gives([1, 1, 2, 5])
+            .gives([1, 1, 2, 5])
+            .is("!t n i, !k n h, k n h, (!gates h) i, (gates h) h, (gates h), (gates h) -> t n h, k 1 n h, k 1 n h");
     }
 
     #[test]

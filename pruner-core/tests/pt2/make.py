@@ -73,8 +73,27 @@ class Modes(nn.Module):
         return self.second(x.to(torch.bfloat16)).float(), gram
 
 
-def make(name, model, inputs, **options):
+class Functional(nn.Module):
+    """Changes of buffers that an exported program gives back as results, since it changes nothing in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 6)
+        self.second = nn.Linear(6, 3)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("seen", torch.zeros(6))
+
+    def forward(self, x):
+        self.calls.add_(1)
+        x = torch.relu(self.first(x))
+        self.seen.mul_(0.9).add_(x.mean(0))
+        return self.second(x)
+
+
+def make(name, model, inputs, functional=False, **options):
     program = export(model, inputs, **options)
+    if functional:
+        program = program.run_decompositions()
     modules = [program.graph_module, *program.graph_module.children()]
     for node in (node for module in modules for node in module.graph.nodes):
         node.meta.pop("stack_trace", None)
@@ -86,3 +105,4 @@ tokens = torch.randint(0, 11, (2, 6))
 make("residual", Residual().eval(), (torch.randn(2, 3, 6, 6),))
 make("transformer", Transformer().eval(), (tokens, {"flag": True}), dynamic_shapes=({0: Dim("batch")}, {"flag": None}))
 make("modes", Modes().train(), (torch.randn(4, 6),))
+make("functional", Functional().train(), (torch.randn(2, 4),), functional=True)

@@ -9,7 +9,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// All archives that `make.py` makes.
-pub(crate) const ARCHIVES: [&str; 3] = ["residual", "transformer", "modes"];
+pub(crate) const ARCHIVES: [&str; 4] = ["residual", "transformer", "modes", "functional"];
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pt2").join(name).with_extension("pt2")
