@@ -86,7 +86,12 @@ def main():
     for file in onnx:
         to_onnx(program, inputs, outputs, file)
     train(program.module(), inputs)
-    train(torch.export.load(trainable).module(), inputs)
+    module = torch.export.load(trainable).module()
+    statistics = {name: buffer.clone() for name, buffer in module.named_buffers() if name.endswith("running_mean")}
+    assert bool(statistics) == any("running_mean" in name for name in model.state_dict()), "statistics are lost"
+    train(module, inputs)
+    for name, buffer in module.named_buffers():
+        assert not (name in statistics and torch.equal(buffer, statistics[name])), f"{name} does not follow the data"
 
 
 main()

@@ -77,6 +77,7 @@ pub(crate) fn run(
     for family in families {
         let value = family.to_possible_value().expect("no family is skipped");
         let family = value.get_name();
+        let size = ask::<Vec<String>>(&bench, &["names", family])?.len();
         for model in names(&bench, family, options)? {
             let known = Results::read(&docs)?;
             if !options.again && known.families.get(family).is_some_and(|rows| rows.contains_key(&model)) {
@@ -94,6 +95,7 @@ pub(crate) fn run(
             Results::update(&docs, &lock, |results| {
                 results.versions.clone_from(&versions);
                 results.cores = cores;
+                results.sizes.insert(family.to_owned(), size);
                 results.families.entry(family.to_owned()).or_default().insert(model, row);
             })?;
         }

@@ -15,6 +15,9 @@ use super::row::{Rival, Row};
 pub(super) struct Results {
     pub(super) versions: BTreeMap<String, String>,
     pub(super) cores: usize,
+    /// How many models each family has.
+    #[serde(default)]
+    pub(super) sizes: BTreeMap<String, usize>,
     /// By family and model.
     pub(super) families: BTreeMap<String, BTreeMap<String, Row>>,
 }
@@ -52,7 +55,7 @@ impl Results {
         let versions: Vec<String> = self.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
         writeln!(
             page,
-            "**{}**; Torch-Pruning: {rivals} of {} run, train and keep their output shapes. {}, on {} cores.\n",
+            "**{}**; Torch-Pruning: {rivals} of {} are cut, run, train and keep their output shapes. {}, on {} cores.\n",
             passed(all.iter().copied()),
             all.len(),
             versions.join(", "),
@@ -61,7 +64,10 @@ impl Results {
         .expect("a string takes all");
         page.push_str(INTRODUCTION);
         for (family, rows) in &self.families {
-            write!(page, "\n## {family}\n\n{}.\n\n{HEADINGS}", passed(rows.values())).expect("a string takes all");
+            let size = self.sizes.get(family).copied().unwrap_or(rows.len()).max(rows.len());
+            let (run, passed) = (rows.len(), passed(rows.values()));
+            write!(page, "\n## {family}\n\n{run} of {size} models were run; {passed}.\n\n{HEADINGS}")
+                .expect("a string takes all");
             for (model, row) in rows {
                 writeln!(page, "| {model} | {} | {} |", own(row), rival(&row.torch_pruning))
                     .expect("a string takes all");
@@ -77,6 +83,7 @@ model equals the masked one to 1e-5 of the largest output with half of every exa
 that `prune --ratio 0.3` wrote and trains it for a step (finite gradients, parameters that change). Weights are random, with
 no gate or scale near zero to hide what is behind it; there are no hints and no exceptions for any model.
 
+- Times are wall times of one run, whatever else the machine does; a job that takes too long is ended, as the table says.
 - *inspect* is the time of the whole command: reading the archive, the analysis, printing.
 - *groups* are those that are exact, inexact (a cut changes a statistic, as in layer norm) and pinned (may not be cut).
 - *prunable* is what goes of the parameters and of the multiply-accumulates when one channel of every group is left.
@@ -137,6 +144,7 @@ fn rival(rival: &Rival) -> String {
     };
     if rival.runs {
         match rival.masked_error {
+            _ if rival.params_gone == Some(0.0) => write!(outcome, ", nothing cut"),
             Some(error) => write!(outcome, ", masked {error:.1e}"),
             None => write!(outcome, ", output shapes changed"),
         }
@@ -146,7 +154,8 @@ fn rival(rival: &Rival) -> String {
 }
 
 fn rival_passes(rival: &Rival) -> bool {
-    rival.error.is_none() && rival.runs && rival.trains && rival.masked_error.is_some()
+    let cut = rival.params_gone.is_some_and(|share| share > 0.0);
+    cut && rival.error.is_none() && rival.runs && rival.trains && rival.masked_error.is_some()
 }
 
 /// A text that breaks no table.
@@ -161,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_page_counts_what_passes_and_what_was_not_exported() {
-        let good = Row { nodes: 3, error: Some(1e-7), trains: Some(true), ..Row::default() };
+        let good = Row { nodes: 3, error: Some(1e-7), pruned_params: Some(0.5), trains: Some(true), ..Row::default() };
         let wrong = Row { error: Some(1e-2), ..good.clone() };
         let failure = super::super::row::Failure { at: "export".to_owned(), why: "a | b".to_owned() };
         let lost = Row { failed: Some(failure), ..Row::default() };

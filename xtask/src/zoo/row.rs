@@ -62,9 +62,10 @@ pub(super) struct Rival {
 }
 
 impl Row {
-    /// Whether everything that is asked of `pruner` holds.
+    /// Whether everything that is asked of `pruner` holds, and something was cut.
     pub(super) fn passes(&self) -> bool {
-        self.failed.is_none() && self.error.is_some_and(|error| error <= TOLERANCE) && self.trains == Some(true)
+        let cut = self.pruned_params.is_some_and(|share| share > 0.0);
+        cut && self.failed.is_none() && self.error.is_some_and(|error| error <= TOLERANCE) && self.trains == Some(true)
     }
 
     /// Whether PyTorch exported the model, without which nothing else can be asked.
