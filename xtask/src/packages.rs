@@ -1,4 +1,4 @@
-//! A Python with PyTorch, for tests and comparisons: the one at hand, or packages of it in the cache that checkouts share.
+//! A Python with PyTorch, for tests and comparisons: the one at hand, or packages in the cache that checkouts share.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::cache::Cache;
 use crate::libtorch::{Libtorch, VERSION};
 use crate::python::Python;
 
-/// Prints what of the pinned packages is missing or of another version, after importing torch, which shows that its libraries load.
+/// Says which of the pinned packages is missing or of another version; importing torch shows that its libraries load.
 const CHECK: &str = "
 import importlib.metadata, sys
 import torch

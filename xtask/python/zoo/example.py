@@ -52,7 +52,7 @@ def float_outputs(outputs):
 
 
 def train_one_step(model, args, kwargs):
-    """Whether one step of SGD has finite gradients and changes parameters, and the share of parameters with a gradient."""
+    """Whether one step of SGD has finite gradients and changes parameters."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     before = [parameter.detach().clone() for parameter in parameters]
     outputs = float_outputs(model(*args, **kwargs))

@@ -6,7 +6,9 @@ from .example import Example, hide_nothing, images, tokens
 
 SMALL = dict(vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48)
 DECODER = dict(SMALL, num_key_value_heads=2, max_position_embeddings=64, use_cache=False, pad_token_id=0)
-VISION = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=64, patch_size=16)
+VISION = dict(
+    hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=64, patch_size=16
+)
 STAGES = dict(hidden_sizes=[16, 32, 32, 32], depths=[1, 1, 1, 1])
 ENCODER_DECODER = dict(
     vocab_size=99,

@@ -16,7 +16,7 @@ NORMS = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.LayerNorm, torch.nn.Gro
 
 
 def judge(example):
-    """Groups and the time they take, then one step at a ratio of 0.5: does the result run and train, is it the masked one?"""
+    """Groups and their time, then a step at a ratio of 0.5: does the result run and train, is it the masked one?"""
     model, inputs = example.model, example.kwargs or example.args
     result = {"groups": None, "groups_ms": None, "runs": False, "trains": False, "error": None, "masked_error": None}
     try:
@@ -49,12 +49,13 @@ def judge(example):
 
 
 def output_layers(example):
-    """The layers whose result is an output of the model, also after it was reshaped or added to nothing."""
-    made = {}
+    """The layers whose result is an output of the model, also after a reshape; the last layer if there is none."""
+    made, last = {}, []
 
     def note(layer, _inputs, output):
         if isinstance(output, torch.Tensor):
             made[output.untyped_storage().data_ptr()] = (layer, output)
+            last[:] = [layer]
 
     layers = [layer for layer in example.model.modules() if isinstance(layer, LAYERS)]
     handles = [layer.register_forward_hook(note) for layer in layers]
@@ -63,7 +64,7 @@ def output_layers(example):
     for handle in handles:
         handle.remove()
     found = [made[place][0] for output in outputs if (place := output.untyped_storage().data_ptr()) in made]
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(found)) or last
 
 
 def step(pruner, model, masked):

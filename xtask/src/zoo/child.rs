@@ -55,7 +55,7 @@ fn wait(mut command: Command, limit: Duration) -> anyhow::Result<Option<ExitStat
     }
 }
 
-/// The line of what was told that says most: the last of Python's that begins with an exception, or the first of pruner's.
+/// The line that says most: the last that begins with an exception of Python's, or the first error of pruner's.
 fn reason(told: &str, status: ExitStatus) -> String {
     let exception = |line: &&str| {
         let name = line.split(':').next().unwrap_or_default();

@@ -88,8 +88,8 @@ no gate or scale near zero to hide what is behind it; there are no hints and no 
 - *groups* are those that are exact, inexact (a cut changes a statistic, as in layer norm) and pinned (may not be cut).
 - *prunable* is what goes of the parameters and of the multiply-accumulates when one channel of every group is left.
 - *ops without a rule* pin what they touch.
-- *Torch-Pruning* is told which layers make the outputs, since it cuts classes otherwise, and nothing else (numbers of heads
-  and parameters outside of layers are hints of its own). Its time is that of building its graph and listing the groups; it
+- *Torch-Pruning* is told which layers make the outputs (the last layer if none does by itself), since it cuts classes
+  otherwise, and nothing else (numbers of heads and parameters outside of layers are hints of its own). Its time is that of building its graph and listing the groups; it
   removes half of the channels in one step. *Masked* is the difference from the model with zeros in place of what it cut.
 ";
 
@@ -118,7 +118,11 @@ fn own(row: &Row) -> String {
         return format!("| | | | | | {outcome}");
     }
     let unknown: Vec<String> = row.unknown_ops.iter().map(|op| format!("`{op}`")).collect();
-    let error = row.error.map_or_else(String::new, |error| format!("{error:.1e}"));
+    let error = match row.error {
+        Some(_) if row.groups_exact == 0 => "**nothing is exact**".to_owned(),
+        Some(error) => format!("{error:.1e}"),
+        None => String::new(),
+    };
     format!(
         "{} | {} | {:.0} | {} / {} / {} | {:.0} % / {:.0} % | {error} | {outcome}",
         row.nodes,
@@ -170,7 +174,14 @@ mod tests {
 
     #[test]
     fn a_page_counts_what_passes_and_what_was_not_exported() {
-        let good = Row { nodes: 3, error: Some(1e-7), pruned_params: Some(0.5), trains: Some(true), ..Row::default() };
+        let good = Row {
+            nodes: 3,
+            groups_exact: 2,
+            error: Some(1e-7),
+            pruned_params: Some(0.5),
+            trains: Some(true),
+            ..Row::default()
+        };
         let wrong = Row { error: Some(1e-2), ..good.clone() };
         let failure = super::super::row::Failure { at: "export".to_owned(), why: "a | b".to_owned() };
         let lost = Row { failed: Some(failure), ..Row::default() };

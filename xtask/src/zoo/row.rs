@@ -62,9 +62,9 @@ pub(super) struct Rival {
 }
 
 impl Row {
-    /// Whether everything that is asked of `pruner` holds, and something was cut.
+    /// Whether everything that is asked of `pruner` holds; where no group is exact, equality is not shown.
     pub(super) fn passes(&self) -> bool {
-        let cut = self.pruned_params.is_some_and(|share| share > 0.0);
+        let cut = self.groups_exact > 0 && self.pruned_params.is_some_and(|share| share > 0.0);
         cut && self.failed.is_none() && self.error.is_some_and(|error| error <= TOLERANCE) && self.trains == Some(true)
     }
 
