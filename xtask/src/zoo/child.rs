@@ -16,6 +16,7 @@ pub(super) struct Done {
     pub(super) ms: f64,
     /// Why there is no result, in a line.
     pub(super) error: Option<String>,
+    pub(super) timed_out: bool,
 }
 
 /// Runs a job whose standard output is JSON, or whose last line is; `work` is a folder for what it prints.
@@ -29,12 +30,13 @@ pub(super) fn run(mut command: Command, work: &Path, limit: Duration) -> anyhow:
     let printed = String::from_utf8_lossy(&fs::read(&out)?).into_owned();
     let last = printed.trim_end().lines().last().unwrap_or_default();
     let json: Option<Value> = serde_json::from_str(&printed).or_else(|_| serde_json::from_str(last)).ok();
+    let timed_out = status.is_none();
     let error = match status {
         None => Some(format!("not done within {} s", limit.as_secs())),
         Some(status) if status.success() && json.is_some() => None,
         Some(status) => Some(reason(&String::from_utf8_lossy(&fs::read(&err)?), status)),
     };
-    Ok(Done { json, ms, error })
+    Ok(Done { json, ms, error, timed_out })
 }
 
 /// Nothing if the process had to be ended.
@@ -59,7 +61,8 @@ fn wait(mut command: Command, limit: Duration) -> anyhow::Result<Option<ExitStat
 fn reason(told: &str, status: ExitStatus) -> String {
     let exception = |line: &&str| {
         let name = line.split(':').next().unwrap_or_default();
-        name.ends_with("Error") || name.ends_with("Exception") || name.rsplit('.').next() == Some("Unsupported")
+        let class = name.ends_with("Error") || name.ends_with("Exception") || name.starts_with("torch.");
+        class && !name.contains(' ')
     };
     let mut lines = told.lines().map(str::trim_end).filter(|line| !line.is_empty());
     let line = told.lines().rfind(exception).or_else(|| lines.find(|line| line.starts_with("error: ")));

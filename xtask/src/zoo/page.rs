@@ -183,7 +183,7 @@ mod tests {
             ..Row::default()
         };
         let wrong = Row { error: Some(1e-2), ..good.clone() };
-        let failure = super::super::row::Failure { at: "export".to_owned(), why: "a | b".to_owned() };
+        let failure = super::super::row::Failure { at: "export".to_owned(), why: "a | b".to_owned(), timed_out: false };
         let lost = Row { failed: Some(failure), ..Row::default() };
         let rows = [("good", good), ("wrong", wrong), ("lost", lost)].map(|(name, row)| (name.to_owned(), row));
         let families = BTreeMap::from([("family".to_owned(), BTreeMap::from(rows))]);

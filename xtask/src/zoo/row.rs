@@ -46,6 +46,8 @@ pub(super) struct Row {
 pub(super) struct Failure {
     pub(super) at: String,
     pub(super) why: String,
+    /// Whether it might have ended with more time.
+    pub(super) timed_out: bool,
 }
 
 /// The results of Torch-Pruning.
@@ -68,9 +70,9 @@ impl Row {
         cut && self.failed.is_none() && self.error.is_some_and(|error| error <= TOLERANCE) && self.trains == Some(true)
     }
 
-    /// Whether PyTorch exported the model, without which nothing else can be asked.
+    /// Whether PyTorch can export the model, as far as is known; without that nothing else can be asked.
     pub(super) fn exported(&self) -> bool {
-        self.failed.as_ref().is_none_or(|failure| failure.at != "export")
+        self.failed.as_ref().is_none_or(|failure| failure.at != "export" || failure.timed_out)
     }
 }
 
@@ -127,7 +129,7 @@ impl Bench<'_> {
             }
             if let Some(why) = done.error {
                 let told = done.json.as_ref().and_then(|json| verdict(at, json));
-                return Ok(Err(Failure { at: at.to_owned(), why: told.unwrap_or(why) }));
+                return Ok(Err(Failure { at: at.to_owned(), why: told.unwrap_or(why), timed_out: done.timed_out }));
             }
         }
         Ok(Ok(()))
