@@ -21,6 +21,8 @@ pub mod report;
 
 pub mod registry;
 
+pub mod files;
+
 pub mod pt2;
 
 #[cfg(feature = "torch")]

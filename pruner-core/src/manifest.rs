@@ -180,19 +180,8 @@ fn named_dims(analysis: &Analysis) -> impl Iterator<Item = (&str, usize, &Expr)>
     named.flat_map(|(id, value)| analysis.dims(id).iter().enumerate().map(|(dim, e)| (value.name.as_str(), dim, e)))
 }
 
-/// The plan of everything that was cut of the network that was analysed.
-pub fn plan(analysis: &Analysis, kept: &Kept) -> Plan {
-    let left = analysis.groups_left(kept);
-    let cut = |group: &AxisGroup| {
-        let left = group.coordinates();
-        let cut: Vec<u32> = (0..group.initial_size() as u32).filter(|at| left.binary_search(at).is_err()).collect();
-        (group.id(), cut)
-    };
-    left.iter().map(cut).collect()
-}
-
 fn hash_of(analysis: &Analysis, kept: &Kept) -> String {
-    format!("{:016x}", plan(analysis, kept).hash())
+    format!("{:016x}", Plan::of_cut(analysis, kept).hash())
 }
 
 #[cfg(test)]

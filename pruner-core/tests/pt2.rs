@@ -9,7 +9,7 @@ use pruner_core::deps::{Analysis, Group, Kept};
 use pruner_core::graph::{Argument, Dtype, Graph, Origin};
 use pruner_core::pt2::{Mode, Pt2};
 
-use support::{ARCHIVES, archive, entries, entry, halved, json, open, replaced};
+use support::{ARCHIVES, Case, archive, entries, entry, halved, json, open, replaced};
 
 fn stored<'g>(graph: &'g Graph, name: &str) -> &'g pruner_core::graph::Value {
     graph.stored().find(|(_, value)| value.name == name).unwrap_or_else(|| panic!("`{name}` is stored")).1
@@ -73,27 +73,18 @@ fn what_the_end_of_a_program_changes_is_copied_to_its_variable() {
 
 #[test]
 fn what_is_not_cut_is_written_byte_for_byte() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
     for name in ARCHIVES {
-        let model = open(name);
-        let analysis = Analysis::new(model.graph()).expect("the graph is sound");
-        let path = folder.path().join("same.pt2");
-        model.write(&analysis, &Kept::all(), Mode::AsExported, &path).expect("it can be written");
-        let written = std::fs::read(&path).expect("it was written");
+        let written = Case::of(name).written(&Kept::all(), Mode::AsExported);
         assert_eq!(entries(&written), entries(&archive(name)), "{name}");
     }
 }
 
 #[test]
 fn what_is_left_is_what_the_analysis_says() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
     for name in ARCHIVES {
-        let model = open(name);
-        let analysis = Analysis::new(model.graph()).expect("the graph is sound");
-        let kept = halved(&analysis);
-        let path = folder.path().join("small.pt2");
-        model.write(&analysis, &kept, Mode::AsExported, &path).expect("it can be written");
-        let small = Pt2::open(&path).expect("what is written can be read");
+        let case = Case::of(name);
+        let (Case { model, analysis, .. }, kept) = (&case, halved(&case.analysis));
+        let small = case.rewritten(&kept, Mode::AsExported);
         Analysis::new(small.graph()).expect("the rules fit what is left");
         let left = analysis.rewrite(&kept);
         for ((id, value), (_, expected)) in small.graph().values().zip(left.values()) {
@@ -103,7 +94,7 @@ fn what_is_left_is_what_the_analysis_says() {
             let (was, bytes) = model.tensor(id).expect("it is stored");
             let (is, left) = small.tensor(id).expect("it is stored");
             let positions = |dim: usize, at: i64| {
-                let stay = kept.positions(&analysis, &analysis.dims(id)[dim]);
+                let stay = kept.positions(analysis, &analysis.dims(id)[dim]);
                 stay.map_or(at, |stay| i64::from(stay[at as usize]))
             };
             support::each_index(&is.meta.shape, |index| {
@@ -117,13 +108,10 @@ fn what_is_left_is_what_the_analysis_says() {
 
 #[test]
 fn sizes_with_a_symbol_lose_a_part_of_its_multiple() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let model = open("transformer");
-    let analysis = Analysis::new(model.graph()).expect("the graph is sound");
-    let path = folder.path().join("small.pt2");
-    model.write(&analysis, &halved(&analysis), Mode::AsExported, &path).expect("it can be written");
+    let case = Case::of("transformer");
+    let written = case.written(&halved(&case.analysis), Mode::AsExported);
     let was = String::from_utf8(entry(&archive("transformer"), "models/model.json")).expect("JSON is text");
-    let is = String::from_utf8(entry(&std::fs::read(&path).expect("it was written"), "models/model.json"));
+    let is = String::from_utf8(entry(&written, "models/model.json"));
     let is = is.expect("JSON is text");
     // Of a batch of any size times four heads, two heads are left.
     assert!(was.contains("Mul(Integer(4), Symbol('") && !was.contains("_operator.floordiv"));
@@ -134,9 +122,7 @@ fn sizes_with_a_symbol_lose_a_part_of_its_multiple() {
 
 #[test]
 fn a_mask_changes_parameters_and_no_size() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let model = open("residual");
-    let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+    let Case { folder, model, analysis } = Case::of("residual");
     let path = folder.path().join("masked.pt2");
     model.write_masked(&analysis, &halved(&analysis), &path).expect("it can be written");
     let (was, is) = (entries(&archive("residual")), entries(&std::fs::read(&path).expect("it was written")));
@@ -215,12 +201,7 @@ fn safetensors_names(path: &std::path::Path) -> Vec<String> {
 
 #[test]
 fn a_program_can_be_written_so_that_it_trains() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let model = open("residual");
-    let analysis = Analysis::new(model.graph()).expect("the graph is sound");
-    let path = folder.path().join("train.pt2");
-    model.write(&analysis, &Kept::all(), Mode::Train, &path).expect("it can be written");
-    let train = Pt2::open(&path).expect("what is written can be read");
+    let train = Case::of("residual").rewritten(&Kept::all(), Mode::Train);
     for (op, switch) in [("aten::batch_norm", "training"), ("aten::dropout", "train")] {
         let node = train.graph().nodes().find(|(_, node)| node.op == op).expect("it is there").1;
         assert_eq!(node.argument(switch), Some(&Argument::Bool(true)), "{op}");

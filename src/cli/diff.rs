@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use pruner::deps::{Analysis, Counts, Kept};
+use pruner::deps::{Analysis, Counts, Kept, layer_of};
 use serde::Serialize;
 
-use super::model::{Model, gone, human, percent};
+use super::model::Model;
+use super::numbers::{gone, human, percent};
 use super::output::{self, Output};
 
 /// The arguments of `pruner diff`.
@@ -113,7 +114,7 @@ fn layers(analysis: &Analysis) -> (Vec<String>, BTreeMap<String, Layer>) {
         layer.macs += cost.macs;
     }
     for (id, value) in graph.stored() {
-        let (layer, parameter) = value.name.rsplit_once('.').unwrap_or((&value.name, ""));
+        let (layer, parameter) = layer_of(&value.name);
         if let Some(layer) = layers.get_mut(layer) {
             layer.shapes.insert(parameter.to_owned(), analysis.sizes(&kept, id));
         }

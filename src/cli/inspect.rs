@@ -7,7 +7,8 @@ use comfy_table::Cell;
 use pruner::deps::{Analysis, AxisGroup, Counts, Group, Kept};
 use serde::Serialize;
 
-use super::model::{Model, gone, human, percent};
+use super::model::Model;
+use super::numbers::{gone, human, percent};
 use super::output::{self, Output, Tone};
 
 /// The arguments of `pruner inspect`.

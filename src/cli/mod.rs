@@ -5,6 +5,7 @@ mod exit;
 mod inspect;
 mod list;
 mod model;
+mod numbers;
 mod output;
 mod progress;
 mod prune;

@@ -1,12 +1,11 @@
 //! How results are shown: as tables to people, as JSON to programs.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
-#[cfg(unix)]
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Context as _;
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use pruner::files::{persist, temporary};
 use serde::Serialize;
 
 /// The form in which a command shows its result.
@@ -66,15 +65,9 @@ pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Writes a value to a file as JSON: whole, or not at all.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<()> {
     let place = || path.display().to_string();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).with_context(place)?;
+    let mut file = temporary(path).with_context(place)?;
     serde_json::to_writer_pretty(&mut file, value)?;
-    file.write_all(b"\n").and_then(|()| file.as_file().sync_all()).with_context(place)?;
-    file.persist(path).with_context(place)?;
-    Ok(())
+    file.write_all(b"\n").and_then(|()| persist(file, path)).with_context(place)
 }
 
 /// Prints a text and ends its line. A reader that has seen enough, as `head`, is no error.

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use pruner::budget::BudgetError;
 use pruner::exec::GraphModule;
-use pruner::manifest::{self, Manifest};
+use pruner::manifest::Manifest;
 use pruner::plan::{Plan, Selection};
 use pruner::pruner::{GroupPruner, Pruner as _};
 use pruner::report::StepReport;
@@ -112,7 +112,7 @@ impl Prune {
             (vec![pruner.preview(&selection)], selection.plan().clone())
         } else {
             let reports = self.cut(&mut pruner, &mut module)?;
-            (reports, manifest::plan(pruner.analysis(), pruner.kept()))
+            (reports, Plan::of_cut(pruner.analysis(), pruner.kept()))
         };
         if let (Some(path), false) = (&self.output, self.dry_run) {
             progress.next(format!("writing {}", path.display()));

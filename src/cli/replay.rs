@@ -10,7 +10,8 @@ use pruner::manifest::Manifest;
 use pruner::pt2::Mode;
 use serde_json::json;
 
-use super::model::{Model, gone, human, percent};
+use super::model::Model;
+use super::numbers::{gone, human, percent};
 use super::output::{self, Output};
 
 /// The arguments of `pruner replay`.

@@ -10,7 +10,8 @@ use pruner::exec::{GraphModule, Mode};
 use serde::Serialize;
 use tch::{Device, Tensor};
 
-use super::model::{Model, human};
+use super::model::Model;
+use super::numbers::human;
 use super::output::{self, Output};
 use super::progress::Progress;
 use super::run::RunArgs;

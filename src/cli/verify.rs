@@ -15,7 +15,8 @@ use pruner::plan::{Limits, select};
 use serde::Serialize;
 use tch::Tensor;
 
-use super::model::{Model, gone, percent};
+use super::model::Model;
+use super::numbers::{gone, percent};
 use super::output::{self, Output};
 use super::progress::Progress;
 use super::run::RunArgs;

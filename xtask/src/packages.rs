@@ -38,6 +38,11 @@ pub(crate) enum Set {
 }
 
 impl Set {
+    /// The set and those that it holds, the smallest first.
+    fn held(self) -> impl Iterator<Item = Self> {
+        [Self::Test, Self::Zoo].into_iter().filter(move |&each| each <= self)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Test => "test",
@@ -89,7 +94,7 @@ impl Environment {
         };
         let cache = Cache::find()?;
         let mut environment = Self { program: program.into(), path: vec![site.to_owned()] };
-        for set in [Set::Test, Set::Zoo].into_iter().filter(|&each| each <= set) {
+        for set in set.held() {
             let requirements = requirements(set);
             let dir = cache.provide(&entry(set, version, &requirements), |dir| {
                 eprintln!("installing the Python packages of `{}` for all checkouts", set.name());
@@ -117,8 +122,7 @@ impl Environment {
 
     /// Whether every package of the set and of those before it is there in the version that is pinned.
     fn check(&self, set: Set) -> anyhow::Result<()> {
-        let sets = [Set::Test, Set::Zoo].into_iter().filter(|&each| each <= set);
-        let pins = sets.flat_map(|set| pins(set.requirements()));
+        let pins = set.held().flat_map(|set| pins(set.requirements()));
         let output = self.command()?.args(["-c", CHECK]).arg(format!("torch=={VERSION}")).args(pins).output()?;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{}", told.lines().last().unwrap_or("no reason given"));

@@ -35,7 +35,7 @@ pub use group::{Group, Member, Pin, Side};
 pub use groups::AxisGroup;
 pub use kept::Kept;
 pub use layout::Layout;
-pub use profile::NodeCost;
+pub use profile::{NodeCost, layer_of};
 pub use rewrite::BurntIn;
 
 use crate::graph::verify::{VerifyError, verify};

@@ -35,7 +35,7 @@ impl Analysis {
         for (id, node) in graph.nodes() {
             let (mut layer, mut params) = (None, 0);
             for value in node.inputs().filter(|&value| graph.value(value).origin == Origin::Parameter) {
-                layer.get_or_insert_with(|| layer_of(&graph.value(value).name));
+                layer.get_or_insert_with(|| layer_of(&graph.value(value).name).0);
                 if !std::mem::replace(&mut seen[value.index()], true) {
                     params += self.elements(kept, value);
                 }
@@ -109,7 +109,7 @@ impl Analysis {
     }
 }
 
-/// The layer that a parameter is of: its name up to the last dot.
-fn layer_of(parameter: &str) -> &str {
-    parameter.rsplit_once('.').map_or(parameter, |(layer, _)| layer)
+/// The layer that a parameter is of, and what it is there: `conv1` and `weight` of `conv1.weight`.
+pub fn layer_of(parameter: &str) -> (&str, &str) {
+    parameter.rsplit_once('.').unwrap_or((parameter, ""))
 }

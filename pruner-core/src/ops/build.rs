@@ -29,6 +29,15 @@ impl<'n, 'g> Builder<'n, 'g> {
         shape.iter().enumerate().map(|(dim, &size)| self.factor(format!("{prefix}{dim}"), size, mark)).collect()
     }
 
+    /// As [`factors`](Self::factors) called `d`, all free but that of `dim`, which is pinned.
+    pub fn pinned_along(&mut self, shape: &[i64], dim: usize) -> Vec<Term> {
+        let terms = self.factors("d", shape, Mark::Free);
+        if let Some(term) = terms.get(dim) {
+            self.mark(term, Mark::Pinned);
+        }
+        terms
+    }
+
     /// Marks the factors that a term speaks of.
     pub fn mark(&mut self, term: &Term, mark: Mark) {
         match term {

@@ -142,10 +142,7 @@ impl<'n, 'g> Along<'n, 'g> {
         let shape = node.shape("self")?;
         let dim = node.dim_or("dim", 0, shape.len())?;
         let mut rule = Builder::new(node);
-        let terms = rule.factors("d", shape, Mark::Free);
-        if let Some(term) = terms.get(dim) {
-            rule.mark(term, Mark::Pinned);
-        }
+        let terms = rule.pinned_along(shape, dim);
         Ok(Self { node, rule, dim, terms })
     }
 

@@ -11,10 +11,7 @@ pub(super) fn size(node: &NodeView) -> Result<Rule, RuleError> {
     let shape = node.shape("self")?;
     let dim = node.dim_or("dim", 0, shape.len())?;
     let mut rule = Builder::new(node);
-    let terms = rule.factors("d", shape, Mark::Free);
-    if let Some(term) = terms.get(dim) {
-        rule.mark(term, Mark::Pinned);
-    }
+    let terms = rule.pinned_along(shape, dim);
     rule.operand("self", terms);
     rule.finish()
 }

@@ -26,7 +26,7 @@ pub use outlook::{StopReason, can_prune_further, stop_reason};
 pub use select::{Channels, SelectError, Selection, select};
 pub use verdict::{GroupVerdict, Reason, ScoreSummary, Verdict};
 
-use crate::deps::{Group, Pin};
+use crate::deps::{Analysis, AxisGroup, Group, Kept, Pin};
 use crate::ids::GroupId;
 
 /// Which coordinates of which groups go.
@@ -72,6 +72,16 @@ impl Plan {
     /// The plan to cut nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The plan of everything that was cut of a network where `kept` is left.
+    pub fn of_cut(analysis: &Analysis, kept: &Kept) -> Self {
+        let cut = |group: &AxisGroup| {
+            let left = group.coordinates();
+            let all = 0..group.initial_size() as u32;
+            (group.id(), all.filter(|coordinate| left.binary_search(coordinate).is_err()).collect::<Vec<_>>())
+        };
+        analysis.groups_left(kept).iter().map(cut).collect()
     }
 
     /// Whether it cuts nothing.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use safetensors::tensor::{Dtype as Type, SafeTensors, View, serialize_to_file};
 
+use super::Pt2;
 use super::archive::Replacement;
 use super::error::Pt2Error;
 use super::map::Map;
 use super::payload::StoredTensor;
-use super::{Pt2, write};
 use crate::deps::{Analysis, Kept};
+use crate::files::{persist, temporary};
 use crate::graph::{Dtype, Origin};
 use crate::ids::ValueId;
 
@@ -84,10 +85,10 @@ impl Pt2 {
             tensors.insert(name.as_str(), Left { stored, bytes, positions, dtype, shape });
         }
         let failed = |source| Pt2Error::Io { path: path.to_owned(), source };
-        let file = write::temporary(path).map_err(failed)?;
+        let file = temporary(path).map_err(failed)?;
         serialize_to_file(tensors, None, file.path())
             .map_err(|error| Pt2Error::Weights { path: path.to_owned(), what: error.to_string() })?;
-        write::persist(file, path).map_err(failed)
+        persist(file, path).map_err(failed)
     }
 }
 

@@ -1,15 +1,14 @@
 //! A new archive: entries that a cut changes are written anew, all others byte for byte.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::archive::Archive;
 use super::error::Pt2Error;
+use crate::files::{persist, temporary};
 
 /// What PyTorch aligns the bytes of an entry to, so that tensors can be mapped.
 const ALIGNMENT: u16 = 64;
@@ -66,28 +65,4 @@ fn write_entry<W: Write + io::Seek>(zip: &mut ZipWriter<W>, name: &str, contents
             buffered.flush()
         }
     }
-}
-
-/// A file beside `path` that goes away unless it is given that name, with the permissions that any new file gets.
-pub(super) fn temporary(path: &Path) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".pruner-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder(path))
-}
-
-/// Gives a file its name once all of it is stored.
-pub(super) fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    // The name is only safe once its folder is; not every system lets a folder be opened.
-    if let Ok(folder) = File::open(folder(path)) {
-        folder.sync_all().ok();
-    }
-    Ok(())
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -4,7 +4,8 @@ use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use pruner_core::deps::{Analysis, Group as _, Kept};
-use pruner_core::pt2::{Pt2, StoredTensor};
+use pruner_core::pt2::{Mode, Pt2, StoredTensor};
+use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
@@ -23,6 +24,37 @@ pub(crate) fn archive(name: &str) -> Vec<u8> {
 /// An archive, read.
 pub(crate) fn open(name: &str) -> Pt2 {
     Pt2::open(&path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// An archive that is analysed, and a folder to write to.
+pub(crate) struct Case {
+    pub(crate) folder: TempDir,
+    pub(crate) model: Pt2,
+    pub(crate) analysis: Analysis,
+}
+
+impl Case {
+    pub(crate) fn of(name: &str) -> Self {
+        let (folder, model) = (tempfile::tempdir().expect("a temporary folder"), open(name));
+        let analysis = Analysis::new(model.graph()).expect("the graph is sound");
+        Self { folder, model, analysis }
+    }
+
+    fn write(&self, kept: &Kept, mode: Mode) -> PathBuf {
+        let path = self.folder.path().join("written.pt2");
+        self.model.write(&self.analysis, kept, mode, &path).expect("it can be written");
+        path
+    }
+
+    /// The bytes of what is left.
+    pub(crate) fn written(&self, kept: &Kept, mode: Mode) -> Vec<u8> {
+        std::fs::read(self.write(kept, mode)).expect("it was written")
+    }
+
+    /// What is left, read again.
+    pub(crate) fn rewritten(&self, kept: &Kept, mode: Mode) -> Pt2 {
+        Pt2::open(&self.write(kept, mode)).expect("what is written can be read")
+    }
 }
 
 /// The entries of an archive, each with its bytes.
