@@ -41,7 +41,7 @@ pub enum Pt2Error {
     },
     /// The program was written in another version of the schema.
     #[error(
-        "the program has schema version {major}.{minor}, and {} is read: export the model again with torch 2.8 to 2.11",
+        "the program has schema version {major}.{minor}, and {} is read: export the model again with torch 2.11",
         accepted()
     )]
     Schema {
