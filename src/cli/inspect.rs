@@ -7,7 +7,7 @@ use comfy_table::Cell;
 use pruner::deps::{Analysis, AxisGroup, Counts, Group, Kept};
 use serde::Serialize;
 
-use super::model::Model;
+use super::model::{Model, Times};
 use super::numbers::{gone, human, percent};
 use super::output::{self, Output, Tone};
 
@@ -37,6 +37,8 @@ struct Found {
     /// Operations without a rule, each with the first node that calls it.
     unknown_ops: Vec<(String, String)>,
     groups: Vec<Row>,
+    #[serde(flatten)]
+    times: Times,
 }
 
 #[derive(Serialize)]
@@ -53,8 +55,8 @@ struct Row {
 
 impl Inspect {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<()> {
-        let Model { analysis, .. } = Model::open(&self.model)?;
-        let found = Found::new(&analysis);
+        let Model { analysis, times, .. } = Model::open(&self.model)?;
+        let found = Found::new(&analysis, times);
         if output == Output::Json {
             return output::print_json(&found);
         }
@@ -84,7 +86,7 @@ impl Inspect {
 }
 
 impl Found {
-    fn new(analysis: &Analysis) -> Self {
+    fn new(analysis: &Analysis, times: Times) -> Self {
         let graph = analysis.graph();
         let counts = analysis.counts(&Kept::all());
         let least = analysis.counts(&smallest(analysis));
@@ -104,6 +106,7 @@ impl Found {
             unknown_ops: analysis.unknown_ops().iter().map(|(op, node)| (op.clone(), node.to_string())).collect(),
             // A group of one channel is never cut.
             groups: analysis.groups().iter().filter(|group| group.size() > 1).map(row).collect(),
+            times,
         }
     }
 
@@ -124,6 +127,8 @@ impl Found {
             let named: Vec<_> = self.unknown_ops.iter().map(|(op, node)| format!("{op} ({node})")).collect();
             lines.push(format!("no rule for {}: what these touch is pinned", named.join(", ")));
         }
+        let Times { read_ms, analysis_ms } = self.times;
+        lines.push(format!("read in {read_ms:.1} ms, analysed in {analysis_ms:.1} ms"));
         lines.join("\n")
     }
 }

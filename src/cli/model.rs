@@ -1,23 +1,42 @@
 //! Models that commands open.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use pruner::deps::Analysis;
 use pruner::pt2::Pt2;
+use serde::Serialize;
 
 /// An exported program, with its groups.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) pt2: Pt2,
     pub(crate) analysis: Analysis,
+    pub(crate) times: Times,
+}
+
+/// How long it took to open a model.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Times {
+    /// From the file to its graph.
+    pub(crate) read_ms: f64,
+    /// From the graph to its groups.
+    pub(crate) analysis_ms: f64,
 }
 
 impl Model {
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let place = || path.display().to_string();
+        let start = Instant::now();
         let pt2 = Pt2::open(path).with_context(place)?;
+        let read_ms = ms(start);
+        let start = Instant::now();
         let analysis = Analysis::new(pt2.graph()).with_context(place)?;
-        Ok(Self { pt2, analysis })
+        Ok(Self { pt2, analysis, times: Times { read_ms, analysis_ms: ms(start) } })
     }
+}
+
+fn ms(start: Instant) -> f64 {
+    1000.0 * start.elapsed().as_secs_f64()
 }

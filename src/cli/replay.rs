@@ -34,7 +34,7 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<()> {
-        let Model { pt2, analysis } = Model::open(&self.model)?;
+        let Model { pt2, analysis, .. } = Model::open(&self.model)?;
         let kept = read(&self.manifest)?.resolve(&analysis).with_context(|| self.manifest.display().to_string())?;
         pt2.write(&analysis, &kept, mode(self.train_mode), &self.output)?;
         let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));

@@ -52,7 +52,7 @@ struct Timing {
 
 impl Stats {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<()> {
-        let Model { pt2, analysis } = Model::open(&self.model)?;
+        let Model { pt2, analysis, .. } = Model::open(&self.model)?;
         let kept = Kept::all();
         let latency = if self.runs == 0 {
             None

@@ -79,7 +79,7 @@ struct Found {
 impl Verify {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         let progress = Progress::new(format!("reading {}", self.model.display()));
-        let Model { pt2, analysis } = Model::open(&self.model)?;
+        let Model { pt2, analysis, .. } = Model::open(&self.model)?;
         let module = GraphModule::load(&pt2, self.run.device.device)?;
         let inputs = self.run.inputs(analysis.graph())?;
         let kept = match &self.manifest {

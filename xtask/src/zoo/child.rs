@@ -13,7 +13,6 @@ use serde_json::Value;
 pub(super) struct Done {
     /// What it printed, if that was JSON.
     pub(super) json: Option<Value>,
-    pub(super) ms: f64,
     /// Why there is no result, in a line.
     pub(super) error: Option<String>,
     pub(super) timed_out: bool,
@@ -22,11 +21,9 @@ pub(super) struct Done {
 /// Runs a job whose standard output is JSON, or whose last line is; `work` is a folder for what it prints.
 pub(super) fn run(mut command: Command, work: &Path, limit: Duration) -> anyhow::Result<Done> {
     let (out, err) = (work.join("stdout"), work.join("stderr"));
-    let begin = Instant::now();
     // Files, since a pipe that nobody reads fills up.
     command.stdout(File::create(&out)?).stderr(File::create(&err)?);
     let status = wait(command, limit)?;
-    let ms = begin.elapsed().as_secs_f64() * 1e3;
     let printed = String::from_utf8_lossy(&fs::read(&out)?).into_owned();
     let last = printed.trim_end().lines().last().unwrap_or_default();
     let json: Option<Value> = serde_json::from_str(&printed).or_else(|_| serde_json::from_str(last)).ok();
@@ -36,7 +33,7 @@ pub(super) fn run(mut command: Command, work: &Path, limit: Duration) -> anyhow:
         Some(status) if status.success() && json.is_some() => None,
         Some(status) => Some(reason(&String::from_utf8_lossy(&fs::read(&err)?), status)),
     };
-    Ok(Done { json, ms, error, timed_out })
+    Ok(Done { json, error, timed_out })
 }
 
 /// Nothing if the process had to be ended.

@@ -84,7 +84,7 @@ that `prune --ratio 0.3` wrote and trains it for a step (finite gradients, param
 no gate or scale near zero to hide what is behind it; there are no hints and no exceptions for any model.
 
 - Times are wall times of one run, whatever else the machine does; a job that takes too long is ended, as the table says.
-- *inspect* is the time of the whole command: reading the archive, the analysis, printing.
+- *read* is the time from the archive to its graph, *analysis* that from the graph to its groups.
 - *groups* are those that are exact, inexact (a cut changes a statistic, as in layer norm) and pinned (may not be cut).
 - *prunable* is what goes of the parameters and of the multiply-accumulates when one channel of every group is left.
 - *ops without a rule* pin what they touch.
@@ -94,8 +94,8 @@ no gate or scale near zero to hide what is behind it; there are no hints and no 
 ";
 
 const HEADINGS: &str = "\
-| model | nodes | ops without a rule | inspect ms | groups exact / inexact / pinned | prunable parameters / MACs | masked = sliced | loads and trains | Torch-Pruning: groups | ms | outcome |
-|---|--:|---|--:|--:|--:|--:|---|--:|--:|---|
+| model | nodes | ops without a rule | read ms | analysis ms | groups exact / inexact / pinned | prunable parameters / MACs | masked = sliced | loads and trains | Torch-Pruning: groups | ms | outcome |
+|---|--:|---|--:|--:|--:|--:|--:|---|--:|--:|---|
 ";
 
 fn passed<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> String {
@@ -115,7 +115,7 @@ fn own(row: &Row) -> String {
         (None, _) => "**no**".to_owned(),
     };
     if row.nodes == 0 {
-        return format!("| | | | | | {outcome}");
+        return format!("| | | | | | | {outcome}");
     }
     let unknown: Vec<String> = row.unknown_ops.iter().map(|op| format!("`{op}`")).collect();
     let error = match row.error {
@@ -124,10 +124,11 @@ fn own(row: &Row) -> String {
         None => String::new(),
     };
     format!(
-        "{} | {} | {:.0} | {} / {} / {} | {:.0} % / {:.0} % | {error} | {outcome}",
+        "{} | {} | {:.1} | {:.1} | {} / {} / {} | {:.0} % / {:.0} % | {error} | {outcome}",
         row.nodes,
         unknown.join(" "),
-        row.inspect_ms,
+        row.read_ms,
+        row.analysis_ms,
         row.groups_exact,
         row.groups_inexact,
         row.groups_pinned,

@@ -25,8 +25,9 @@ pub(super) struct Row {
     pub(super) nodes: usize,
     pub(super) params: u64,
     pub(super) unknown_ops: BTreeSet<String>,
-    /// The time of the whole command `inspect`: reading, analysis, printing.
-    pub(super) inspect_ms: f64,
+    /// The time from the file to its graph, and from the graph to its groups.
+    pub(super) read_ms: f64,
+    pub(super) analysis_ms: f64,
     pub(super) groups_exact: usize,
     pub(super) groups_inexact: usize,
     pub(super) groups_pinned: usize,
@@ -125,7 +126,7 @@ impl Bench<'_> {
         for (at, command) in stages {
             let done = child::run(command, self.work, self.limit)?;
             if let Some(json) = &done.json {
-                row.read(at, json, done.ms).with_context(|| format!("the result of {at} is not understood"))?;
+                row.read(at, json).with_context(|| format!("the result of {at} is not understood"))?;
             }
             if let Some(why) = done.error {
                 let told = done.json.as_ref().and_then(|json| verdict(at, json));
@@ -151,10 +152,11 @@ impl Bench<'_> {
 }
 
 impl Row {
-    fn read(&mut self, at: &str, json: &Value, ms: f64) -> anyhow::Result<()> {
+    fn read(&mut self, at: &str, json: &Value) -> anyhow::Result<()> {
         match at {
             "inspect" => {
-                self.inspect_ms = ms;
+                self.read_ms = field(json, "/read_ms")?;
+                self.analysis_ms = field(json, "/analysis_ms")?;
                 self.nodes = field(json, "/nodes")?;
                 self.params = field(json, "/counts/params")?;
                 self.prunable_params = field(json, "/prunable_params")?;
