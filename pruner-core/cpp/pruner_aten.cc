@@ -122,7 +122,8 @@ char *pa_op_argument(const pa_op *op, size_t index, const char **name, int32_t *
     const c10::Argument &argument = op->handle.schema().arguments().at(index);
     *name = argument.name().c_str();
     *bits = (is_written(argument) ? 1 : 0) | (holds_tensors(argument.type()) ? 2 : 0) |
-            (required(argument.type())->kind() == c10::TypeKind::DeviceObjType ? 4 : 0);
+            (required(argument.type())->kind() == c10::TypeKind::DeviceObjType ? 4 : 0) |
+            (argument.kwarg_only() ? 8 : 0);
   })
 }
 

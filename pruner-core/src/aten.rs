@@ -58,12 +58,30 @@ pub struct Operator {
 pub struct OperatorArgument {
     /// Its name.
     pub name: String,
+    /// What the shim says of it.
+    bits: i32,
+}
+
+impl OperatorArgument {
     /// Whether the operator changes the tensors that it holds.
-    pub written: bool,
+    pub fn is_written(&self) -> bool {
+        self.bits & 1 != 0
+    }
+
     /// Whether it holds tensors.
-    pub tensor: bool,
+    pub fn holds_tensors(&self) -> bool {
+        self.bits & 2 != 0
+    }
+
     /// Whether it is a device.
-    pub device: bool,
+    pub fn is_device(&self) -> bool {
+        self.bits & 4 != 0
+    }
+
+    /// Whether it is given by its name only.
+    pub fn is_keyword(&self) -> bool {
+        self.bits & 8 != 0
+    }
 }
 
 /// What a result of an operator is.
@@ -116,12 +134,12 @@ impl Operator {
 
     /// Whether it changes a tensor that it is given.
     pub fn mutates(&self) -> bool {
-        self.arguments.iter().any(|argument| argument.written)
+        self.arguments.iter().any(OperatorArgument::is_written)
     }
 
     /// Whether it makes a tensor of none.
     pub fn is_factory(&self) -> bool {
-        !self.arguments.iter().any(|argument| argument.tensor)
+        !self.arguments.iter().any(OperatorArgument::holds_tensors)
     }
 
     /// Prepares a call with these arguments, by the names of the schema; those left out have their defaults.
@@ -153,7 +171,7 @@ impl Operator {
             check(pa_op_argument(handle.get(), index, &raw mut name, &raw mut bits))?;
             text(name)
         };
-        Ok(OperatorArgument { name, written: bits & 1 != 0, tensor: bits & 2 != 0, device: bits & 4 != 0 })
+        Ok(OperatorArgument { name, bits })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Variables whose shape changes, and slices of all dimensions at once.
 #![cfg(feature = "torch")]
 
-use pruner_core::aten::{self, Operator, OperatorResult, gather_slices};
+use pruner_core::aten::{self, Operator, OperatorArgument, OperatorResult, gather_slices};
 use tch::{Device, Kind, Tensor};
 
 fn numbers(shape: &[i64], kind: Kind) -> Tensor {
@@ -144,10 +144,10 @@ fn a_schema_says_what_an_operator_does() {
     assert_eq!(names[..5], ["input", "weight", "bias", "running_mean", "running_var"]);
     assert_eq!(batch_norm.results(), [OperatorResult::Tensor]);
     assert!(!batch_norm.mutates() && !batch_norm.is_random() && !batch_norm.is_factory());
-    assert!(Operator::find("aten::copy_", "").expect("it is there").arguments()[0].written);
+    assert!(Operator::find("aten::copy_", "").expect("it is there").arguments()[0].is_written());
     assert!(Operator::find("aten::dropout", "").expect("it is there").is_random());
     let zeros = Operator::find("aten::zeros", "").expect("it is there");
-    assert!(zeros.is_factory() && zeros.arguments().iter().any(|argument| argument.device));
+    assert!(zeros.is_factory() && zeros.arguments().iter().any(OperatorArgument::is_device));
     assert_eq!(Operator::find("aten::chunk", "").expect("it is there").results(), [OperatorResult::Tensors]);
     assert_eq!(Operator::find("aten::item", "").expect("it is there").results(), [OperatorResult::Other]);
 }

@@ -62,6 +62,25 @@ impl Net {
         })
     }
 
+    /// A network with what an exported program says in ways of its own: a part without gradients, a constant, a list of
+    /// tensors of which one is not used, an argument that is given by name, and several inputs and results.
+    pub(crate) fn manifold() -> Self {
+        let inputs = vec![Rng::new(1).tensor(&[2, 6, 4], -1.0, 1.0), Rng::new(2).indices(&[2, 6], 9)];
+        Self::new(inputs, |vs| {
+            let words = nn::embedding(vs / "words", 9, 4, nn::EmbeddingConfig::default());
+            let [first, second] =
+                ["first", "second"].map(|name| nn::linear(vs / name, 4, 12, nn::LinearConfig::default()));
+            let shift = Rng::new(3).tensor(&[12], -1.0, 1.0);
+            Box::new(move |inputs, train| {
+                let xs = &inputs[0] + inputs[1].apply(&words);
+                let scale = tch::no_grad(|| (xs.square().mean_dim([2_i64].as_slice(), true, None) + 0.5).sqrt());
+                let parts = (xs / &scale).apply(&first).dropout(0.5, train).chunk(3, -1);
+                let ys = ((&parts[0] * &parts[2]).apply(&second) + &shift).gelu("tanh");
+                vec![ys.sum_dim_intlist([1_i64].as_slice(), false, Kind::Double), scale]
+            })
+        })
+    }
+
     pub(crate) fn variable(&self, name: &str) -> Tensor {
         self.vs.variables().remove(name).unwrap_or_else(|| panic!("there is no variable {name}"))
     }

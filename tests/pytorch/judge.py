@@ -38,7 +38,9 @@ def train(model, inputs):
 
     def loss():
         torch.manual_seed(1)
-        return model(*inputs).square().mean()
+        outputs = model(*inputs)
+        outputs = [outputs] if isinstance(outputs, torch.Tensor) else outputs
+        return sum(output.square().mean() for output in outputs)
 
     before = loss()
     before.backward()
@@ -94,4 +96,5 @@ def main():
         assert not (name in statistics and torch.equal(buffer, statistics[name])), f"{name} does not follow the data"
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,13 +1,22 @@
-//! The round trip through PyTorch: what it exports is cut by the command, and what comes back it loads, runs and trains.
+//! The round trip through PyTorch: what it exports is cut by the command, and what comes back it loads, runs and trains; so it
+//! does with networks that were written in tch.
 //!
 //! Groups that are inexact are left alone, by the names that `pruner inspect` gives them, so that the cut model has to equal
 //! the masked one.
+
+#[path = "../common/mod.rs"]
+mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
-use serde_json::Value;
+use common::{Net, settings};
+use pruner::exec::Mode;
+use pruner::pruner::{GroupPruner, Pruner as _};
+use pruner_bench::models::all;
+use serde_json::{Value, json};
+use tch::{Kind, Tensor};
 
 fn python(script: &str) -> Command {
     let (program, path) = (std::env::var_os("PRUNER_PYTHON"), std::env::var_os("PRUNER_PYTHONPATH"));
@@ -90,4 +99,28 @@ fn a_vision_transformer_comes_back_smaller_and_equal_and_trains() {
 #[test]
 fn grouped_query_attention_with_rotary_positions_comes_back_smaller_and_equal_and_trains() {
     check("llama", true);
+}
+
+#[test]
+fn networks_that_were_written_in_tch_and_cut_come_back_equal_and_train() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut nets: Vec<_> = all().iter().map(|spec| (spec.name, Net::named(spec.name))).collect();
+    nets.push(("manifold", Net::manifold()));
+    for (name, net) in &mut nets {
+        let mut pruner = GroupPruner::new(&net.module, settings(0.3)).expect("the settings are sound");
+        assert!(pruner.step(&mut net.module, &mut ()).expect("it is cut").pruned(), "{name}");
+        for (mode, ending) in [(Mode::Eval, "pt2"), (Mode::Train, "train.pt2")] {
+            let path = folder.path().join(*name).with_extension(ending);
+            net.module.save(&net.inputs, mode, &path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
+        let numbers = |tensor: &Tensor| {
+            Vec::<f64>::try_from(tensor.to_kind(Kind::Double).flatten(0, -1)).expect("the outputs are numbers")
+        };
+        let outputs = net.module.forward(&net.inputs, Mode::Eval).expect("it runs");
+        let outputs: Vec<Value> =
+            outputs.iter().map(|output| json!({ "shape": output.size(), "numbers": numbers(output) })).collect();
+        let file = folder.path().join(*name).with_extension("json");
+        std::fs::write(file, json!(outputs).to_string()).expect("it is written");
+    }
+    run(python("saved.py").arg(folder.path()).args(nets.iter().map(|(name, _)| name)));
 }

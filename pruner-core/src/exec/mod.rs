@@ -3,10 +3,12 @@
 mod load;
 mod module;
 mod program;
+mod save;
 
 pub use load::LoadError;
 pub use module::GraphModule;
 pub use program::{Observer, Program};
+pub use save::SaveError;
 
 use crate::aten::AtenError;
 use crate::ids::ValueId;

@@ -146,27 +146,37 @@ impl GraphModule {
         self.program_for(inputs)?.run(&self.stored, inputs, mode, observe)
     }
 
+    /// The graph with the sizes that it has for inputs of these shapes.
+    pub(super) fn graph_for(&self, shapes: &[Vec<i64>]) -> Option<Graph> {
+        if self.fits(shapes) { Some(self.graph.clone()) } else { resized(&self.graph, shapes) }
+    }
+
+    /// Whether inputs of these shapes are those of the graph.
+    fn fits(&self, shapes: &[Vec<i64>]) -> bool {
+        let expected = self.graph.inputs().iter().map(|&input| self.graph.shape(input));
+        shapes.iter().map(Vec::as_slice).eq(expected)
+    }
+
     fn program_for(&self, inputs: &[Tensor]) -> Result<Arc<Program>, ExecError> {
         let shapes: Vec<Vec<i64>> = inputs.iter().map(Tensor::size).collect();
-        let expected = self.graph.inputs().iter().map(|&input| self.graph.shape(input));
-        if shapes.iter().map(Vec::as_slice).eq(expected) {
+        if self.fits(&shapes) {
             return Ok(self.program.clone());
         }
-        let mut resized = self.resized.borrow_mut();
-        if let Some(place) = resized.iter().position(|found| found.shapes == shapes) {
-            let found = resized.remove(place);
+        let mut programs = self.resized.borrow_mut();
+        if let Some(place) = programs.iter().position(|found| found.shapes == shapes) {
+            let found = programs.remove(place);
             let program = found.program.clone();
-            resized.push(found);
+            programs.push(found);
             return Ok(program);
         }
-        let program = match resize(&self.graph, &shapes) {
+        let program = match resized(&self.graph, &shapes) {
             Some(graph) => Arc::new(Program::compile(&graph, self.device)?),
             None => self.program.clone(),
         };
-        if resized.len() == CACHED_PROGRAMS {
-            resized.remove(0);
+        if programs.len() == CACHED_PROGRAMS {
+            programs.remove(0);
         }
-        resized.push(Resized { shapes, program: program.clone() });
+        programs.push(Resized { shapes, program: program.clone() });
         Ok(program)
     }
 
@@ -184,7 +194,7 @@ impl GraphModule {
 
 /// The graph for inputs of other shapes, such as another batch; `None` where it cannot be told from the axes, and the
 /// graph must be tried as it is.
-fn resize(graph: &Graph, shapes: &[Vec<i64>]) -> Option<Graph> {
+fn resized(graph: &Graph, shapes: &[Vec<i64>]) -> Option<Graph> {
     let analysis = Analysis::new(graph).ok()?;
     let mut kept = Kept::all();
     for (&input, shape) in graph.inputs().iter().zip(shapes) {

@@ -209,7 +209,7 @@ fn source(graph: &Graph, value: ValueId, made: &[bool], place: impl FnOnce() -> 
 
 /// The node as it is run: a `view` as a `reshape`, which is a view wherever there can be one. A smaller tensor may be
 /// laid out otherwise than the traced one, since libtorch chooses kernels by size.
-fn without_layout(node: &Node) -> Cow<'_, Node> {
+pub(super) fn without_layout(node: &Node) -> Cow<'_, Node> {
     if node.op != "aten::view" || !node.overload.is_empty() {
         return Cow::Borrowed(node);
     }
@@ -224,7 +224,7 @@ fn without_layout(node: &Node) -> Cow<'_, Node> {
 /// The arguments with every device replaced; a factory that names none would use the default one.
 fn on_device(node: &Node, operator: &Operator, device: Device) -> Vec<(String, Argument)> {
     let mut arguments = node.arguments.clone();
-    for argument in operator.arguments().iter().filter(|argument| argument.device) {
+    for argument in operator.arguments().iter().filter(|argument| argument.is_device()) {
         let given = arguments.iter_mut().find(|(name, _)| *name == argument.name);
         match given {
             Some((_, Argument::None)) | None if !operator.is_factory() => {}

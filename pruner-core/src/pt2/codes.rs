@@ -30,6 +30,10 @@ const MEMORY_FORMATS: &[(u32, i64)] = &[(1, 0), (2, 2), (3, 3), (4, 1)];
 /// The schema's number of a dense tensor's layout, which is 0 in libtorch.
 pub(super) const STRIDED: u32 = 7;
 
+/// The kinds of arguments in the schema.
+pub(super) const POSITIONAL: u32 = 1;
+pub(super) const KEYWORD: u32 = 2;
+
 /// The element type of a number of the schema.
 pub(super) fn dtype(code: u32) -> Option<Dtype> {
     DTYPES.iter().find(|(number, _)| *number == code).map(|(_, dtype)| *dtype)

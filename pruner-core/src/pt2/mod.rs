@@ -10,6 +10,8 @@
 //! is pinned by nodes `aten::sym_size`, which the program need not have. Sub-graphs that only set a mode are inlined, and
 //! what the program changes of its variables at its end is copied to them by nodes `aten::copy_`.
 //!
+//! [`create`] writes the archive of a graph that came from elsewhere.
+//!
 //! ```no_run
 //! use pruner_core::deps::{Analysis, Group as _, Kept};
 //! use pruner_core::pt2::{Mode, Pt2};
@@ -27,6 +29,7 @@
 mod archive;
 mod arguments;
 mod codes;
+mod create;
 mod cut;
 mod edits;
 mod error;
@@ -47,7 +50,9 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use create::{Call, Layout, Returned, Source, create};
 pub use error::Pt2Error;
+pub use nodes::SWITCHES;
 pub use payload::StoredTensor;
 
 use self::archive::Archive;
@@ -124,17 +129,21 @@ impl Pt2 {
             }
             texts.insert(&list.entry, edits.apply(self.archive.json(&list.entry)?));
         }
-        write::write(&self.archive, path, &|name| {
-            if let Some(text) = texts.get(name) {
-                return Ok(Contents::Text(text.clone()));
-            }
-            let bytes = self.archive.bytes(name)?;
-            let Some((value, positions)) = cut.entry(name) else { return Ok(Contents::Bytes(bytes)) };
-            let tensor = &self.program.stored[&value];
-            let positions = positions.clone();
-            let size = tensor.cut_bytes(&positions);
-            Ok(Contents::Stream(size, Box::new(move |out| tensor.gather(bytes, &positions, out))))
-        })
+        write::write(
+            path,
+            self.archive.root(),
+            self.archive.names().iter().map(|name| {
+                if let Some(text) = texts.remove(name.as_str()) {
+                    return Ok((name.as_str(), text.into()));
+                }
+                let bytes = self.archive.bytes(name)?;
+                let Some((value, positions)) = cut.entry(name) else { return Ok((name, bytes.into())) };
+                let tensor = &self.program.stored[&value];
+                let positions = positions.clone();
+                let size = tensor.cut_bytes(&positions);
+                Ok((name, Contents::Stream(size, Box::new(move |out| tensor.gather(bytes, &positions, out)))))
+            }),
+        )
     }
 
     /// Writes the archive with zeros in every parameter where a cut takes something away, and nothing smaller: what
@@ -142,17 +151,21 @@ impl Pt2 {
     pub fn write_masked(&self, analysis: &Analysis, kept: &Kept, path: &Path) -> Result<(), Pt2Error> {
         self.check(analysis)?;
         let cut = Cut::new(&self.program, analysis, kept);
-        write::write(&self.archive, path, &|name| {
-            let bytes = self.archive.bytes(name)?;
-            let trained = |value: ValueId| self.program.graph.value(value).origin == Origin::Parameter;
-            let Some((value, positions)) = cut.entry(name).filter(|(value, _)| trained(*value)) else {
-                return Ok(Contents::Bytes(bytes));
-            };
-            let tensor = &self.program.stored[&value];
-            let positions = positions.clone();
-            let stream = move |out: &mut dyn std::io::Write| out.write_all(&tensor.masked(bytes, &positions));
-            Ok(Contents::Stream(bytes.len() as u64, Box::new(stream)))
-        })
+        write::write(
+            path,
+            self.archive.root(),
+            self.archive.names().iter().map(|name| {
+                let bytes = self.archive.bytes(name)?;
+                let trained = |value: ValueId| self.program.graph.value(value).origin == Origin::Parameter;
+                let Some((value, positions)) = cut.entry(name).filter(|(value, _)| trained(*value)) else {
+                    return Ok((name.as_str(), bytes.into()));
+                };
+                let tensor = &self.program.stored[&value];
+                let positions = positions.clone();
+                let stream = move |out: &mut dyn std::io::Write| out.write_all(&tensor.masked(bytes, &positions));
+                Ok((name, Contents::Stream(bytes.len() as u64, Box::new(stream))))
+            }),
+        )
     }
 
     /// That an analysis is of the graph of this archive.

@@ -10,13 +10,13 @@ use crate::graph::Argument;
 use crate::ids::{NodeId, ValueId};
 
 /// The operation that runs a sub-graph with gradients or without.
-const SET_GRAD: &str = "torch.ops.higher_order.wrap_with_set_grad_enabled";
+pub(super) const SET_GRAD: &str = "torch.ops.higher_order.wrap_with_set_grad_enabled";
 
 /// The operations that run a sub-graph as it is.
 const INLINED: [&str; 2] = [SET_GRAD, "torch.ops.higher_order.wrap_with_autocast"];
 
 /// The arguments that switch an operation between training and evaluation.
-const SWITCHES: [&str; 3] = ["training", "train", "use_input_stats"];
+pub const SWITCHES: [&str; 3] = ["training", "train", "use_input_stats"];
 
 impl Reader<'_> {
     /// Reads a node of `graph`, which is the scope number `scope`.
@@ -157,6 +157,12 @@ impl Reader<'_> {
 fn place(node: &schema::Node) -> String {
     let target = &node.target.value;
     format!("node `{}` ({target})", node.name.as_ref().unwrap_or(target))
+}
+
+/// How a program names the operation of a node.
+pub(super) fn target(node: &crate::graph::Node) -> String {
+    let overload = if node.overload.is_empty() { "default" } else { &node.overload };
+    format!("torch.ops.{}.{overload}", node.op.replace("::", "."))
 }
 
 /// The operation and overload that a target names.

@@ -5,18 +5,16 @@ use std::collections::HashMap;
 use serde_json::{Value as Json, json};
 
 use super::arguments;
+use super::codes::{KEYWORD, POSITIONAL};
 use super::cut::Cut;
 use super::edits::Edits;
 use super::error::Pt2Error;
+use super::nodes::target;
 use super::read::Program;
 use super::sites::{ArgumentSite, MetaSite, NodeSite, SizeSite};
 use super::strides;
 use crate::graph::{Argument, Graph, Node};
 use crate::ids::ValueId;
-
-/// The kinds of arguments in the schema.
-const POSITIONAL: u32 = 1;
-const KEYWORD: u32 = 2;
 
 /// The program `text` as it is after a cut, of which `left` is the rewritten graph.
 pub(super) fn program(program: &Program, text: &str, left: &Graph, cut: &Cut, train: bool) -> Result<String, Pt2Error> {
@@ -107,9 +105,7 @@ impl Patch<'_> {
 
     /// Puts another operation in the place of one.
     fn operation(&mut self, site: &NodeSite, was: &Node, is: &Node) -> Result<(), Pt2Error> {
-        let overload = if is.overload.is_empty() { "default" } else { &is.overload };
-        let target = format!("torch.ops.{}.{overload}", is.op.replace("::", "."));
-        self.edits.replace(site.target.clone(), json!(target).to_string());
+        self.edits.replace(site.target.clone(), json!(target(is)).to_string());
         let mut inputs = Vec::new();
         for (name, argument) in &is.arguments {
             let same = site.arguments.iter().find(|(other, _)| other == name && was.argument(name) == Some(argument));

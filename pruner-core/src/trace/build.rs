@@ -91,7 +91,7 @@ impl Step {
 
     fn writes(&self) -> impl Iterator<Item = usize> + '_ {
         let written = |name: &str| {
-            self.operator.arguments().iter().any(|argument| argument.written && argument.name == name)
+            self.operator.arguments().iter().any(|argument| argument.is_written() && argument.name == name)
                 // The schema of `batch_norm` does not say that it writes its statistics.
                 || name == "running_mean"
                 || name == "running_var"

@@ -1,0 +1,72 @@
+//! What the values of a graph are called in a program.
+
+use std::collections::BTreeSet;
+
+use super::super::error::Pt2Error;
+use crate::graph::{Graph, Origin};
+use crate::ids::ValueId;
+
+/// The name of every value, each an identifier of its own.
+pub(super) struct Names {
+    values: Vec<String>,
+    taken: BTreeSet<String>,
+}
+
+impl Names {
+    /// Names all values, if what is stored has names that a module can have.
+    pub(super) fn new(graph: &Graph) -> Result<Self, Pt2Error> {
+        check_stored(graph)?;
+        let mut names = Self { values: Vec::new(), taken: BTreeSet::new() };
+        for (_, value) in graph.values() {
+            let wish = match value.origin {
+                Origin::Parameter => format!("p_{}", value.name),
+                Origin::Buffer => format!("b_{}", value.name),
+                Origin::Constant => format!("c_{}", value.name),
+                Origin::Input if value.name.is_empty() => "input".to_owned(),
+                Origin::Input => value.name.clone(),
+                Origin::Node { node, .. } => operation(&graph.node(node).op).to_owned(),
+            };
+            let name = names.free(&wish);
+            names.values.push(name);
+        }
+        Ok(names)
+    }
+
+    pub(super) fn value(&self, value: ValueId) -> &str {
+        &self.values[value.index()]
+    }
+
+    /// A name like `wish` that nothing else has.
+    pub(super) fn free(&mut self, wish: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let mut name: String = wish.chars().map(plain).collect();
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            name.insert(0, '_');
+        }
+        let mut free = name.clone();
+        let mut count = 0;
+        while !self.taken.insert(free.clone()) {
+            count += 1;
+            free = format!("{name}_{count}");
+        }
+        free
+    }
+}
+
+/// The name of an operation without its namespace.
+pub(super) fn operation(op: &str) -> &str {
+    op.rsplit("::").next().unwrap_or(op)
+}
+
+/// That the names of what is stored are those of attributes of modules, none inside of another.
+fn check_stored(graph: &Graph) -> Result<(), Pt2Error> {
+    let known: BTreeSet<&str> = graph.stored().map(|(_, value)| value.name.as_str()).collect();
+    if let Some(name) = known.iter().find(|name| name.split('.').any(str::is_empty)) {
+        return Err(Pt2Error::tensor(name, "its name is no path of attributes, such as `layer.weight`"));
+    }
+    let inside = |name: &&&str| name.match_indices('.').any(|(at, _)| known.contains(&name[..at]));
+    match known.iter().find(inside) {
+        Some(name) => Err(Pt2Error::tensor(name, "its name is inside of that of another stored tensor")),
+        None => Ok(()),
+    }
+}
