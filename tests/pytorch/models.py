@@ -33,6 +33,53 @@ def vit():
     return model, (torch.randn(2, 3, 32, 32),)
 
 
+def convnext():
+    from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+
+    blocks = [CNBlockConfig(16, 32, 2), CNBlockConfig(32, None, 2)]
+    return ConvNeXt(blocks, layer_scale=0.5, num_classes=10), (torch.randn(2, 3, 32, 32),)
+
+
+def densenet():
+    from torchvision.models import DenseNet
+
+    return DenseNet(8, (2, 3, 2), 16, num_classes=10), (torch.randn(2, 3, 64, 64),)
+
+
+def swin():
+    from torchvision.models import SwinTransformer
+
+    model = SwinTransformer([4, 4], 16, [2, 2], [2, 4], [4, 4], num_classes=10)
+    return model, (torch.randn(2, 3, 64, 64),)
+
+
+class Translator(nn.Module):
+    """An encoder and a decoder of `torch.nn`, fed by embeddings."""
+
+    def __init__(self, vocabulary=50, width=32):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.transformer = nn.Transformer(width, 4, 2, 2, 48, batch_first=True)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, source, target):
+        states = self.transformer(self.embed(source), self.embed(target))
+        return self.head(states)
+
+
+class Reader(nn.Module):
+    """Two recurrent layers in both directions."""
+
+    def __init__(self, vocabulary=50, width=24):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.lstm = nn.LSTM(width, 16, 2, batch_first=True, bidirectional=True)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, ids):
+        return self.head(self.lstm(self.embed(ids))[0].mean(1))
+
+
 class Llama(nn.Module):
     """A decoder with grouped-query attention, rotary positions, RMS norms and gated hidden layers."""
 
@@ -87,9 +134,24 @@ def rotate(x):
     return x * angles.cos() + torch.cat([-second, first], dim=-1) * angles.sin()
 
 
+def words(*lengths):
+    return tuple(torch.randint(0, 50, (2, length)) for length in lengths)
+
+
 MODELS = {
     "resnet18": vision("resnet18", 32),
     "mobilenet_v2": vision("mobilenet_v2", 32),
+    "shufflenet": vision("shufflenet_v2_x0_5", 64),
+    "squeezenet": vision("squeezenet1_1", 64),
+    "efficientnet": vision("efficientnet_b0", 32),
+    "regnet": vision("regnet_y_400mf", 32),
+    "densenet": densenet,
+    "convnext": convnext,
+    "swin": swin,
     "vit": vit,
-    "llama": lambda: (Llama(), (torch.randint(0, 50, (2, 7)),)),
+    "llama": lambda: (Llama(), words(7)),
+    "translator": lambda: (Translator(), words(7, 5)),
+    "reader": lambda: (Reader(), words(7)),
 }
+# Those that are exported with a batch of any size.
+ANY_BATCH = {"mobilenet_v2", "vit", "reader"}
