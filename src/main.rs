@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match cli::Cli::parse().run() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+    match cli::Cli::try_parse() {
+        Ok(cli) => {
+            let output = cli.output();
+            cli.run().unwrap_or_else(|error| cli::exit::failed(&error, output))
         }
+        Err(error) => cli::exit::usage(&error),
     }
 }

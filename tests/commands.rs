@@ -40,12 +40,14 @@ impl Folder {
         let (out, err) = (text(&output.stdout), text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{arguments}: {out}{err}");
         assert!(!err.contains("panicked"), "{arguments}: {err}");
-        if code == 1 || code == 4 { err } else { out }
+        if [1, 2, 4].contains(&code) { err } else { out }
     }
 
     #[track_caller]
     fn json(&self, code: i32, arguments: &str) -> Value {
-        serde_json::from_str(&self.ends(code, &format!("{arguments} --json"))).expect("it prints JSON")
+        let output = self.run(&format!("{arguments} --json"));
+        assert_eq!(output.status.code(), Some(code), "{arguments}");
+        serde_json::from_slice(&output.stdout).expect("it prints JSON")
     }
 
     fn read(&self, name: &str) -> Vec<u8> {
@@ -119,7 +121,7 @@ fn groups_are_shown_with_what_stands_in_the_way_of_the_rest() {
     assert!(found["prunable_params"].as_f64().is_some_and(|share| share > 0.5 && share < 1.0));
     let text = folder.ends(0, "inspect @residual --members");
     assert!(text.contains("wide.weight:0 wide.bias:0 narrow.weight:1") && !text.contains("network output"), "{text}");
-    assert!(folder.ends(0, "inspect @residual --all").contains("impossible: axis of a network output"));
+    assert!(folder.ends(0, "inspect @residual --all").contains("impossible  axis of a network output"));
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn a_plan_is_saved_edited_and_cut_by() {
     let (group, cut) = cuts.iter_mut().next().map(|(group, cut)| (group.clone(), cut)).expect("something is cut");
     *cut = serde_json::json!([0, 7]);
     folder.write("plan.json", plan.to_string());
-    let done = folder.json(0, "prune @residual --ratio 0.25 --plan plan.json -o small.pt2");
+    let done = folder.json(0, "prune @residual --plan plan.json -o small.pt2");
     let report = done["reports"][0]["groups"].as_array().expect("a list");
     let kept = &report.iter().find(|report| report["group"] == *group).expect("it is reported")["kept"];
     assert!(!kept.as_array().expect("a list").iter().any(|kept| *kept == 0 || *kept == 7), "{kept}");
@@ -169,9 +171,17 @@ fn settings_come_from_a_file_and_options_take_their_place() {
     let done =
         folder.json(0, "prune @residual --config cut.toml --ratio 0.5 --ignore gate.bias --round-to 4 -o small.pt2");
     assert_eq!(done["reports"][1]["target"], 0.5);
-    folder.write("cut.toml", "step = 2\n");
-    let text = folder.ends(1, "prune @residual --config cut.toml -o none.pt2");
-    assert!(text.contains("cut.toml: unknown field `step`"), "{text}");
+    for (config, says) in [
+        ("step = 2", "step: unknown field `step`"),
+        ("steps = 0", "steps is 0"),
+        ("budget = { flops = 0.5 }", "budget: unknown variant `flops`"),
+        ("[limits]\nround_to = 'x'", "limits.round_to: invalid type: string"),
+        ("[limits]\ntarget_ratio = 2.0", "target_ratio is 2"),
+    ] {
+        folder.write("cut.toml", config);
+        let text = folder.ends(1, "prune @residual --config cut.toml -o none.pt2");
+        assert!(text.starts_with(&format!("error: cut.toml: {says}")), "{text}");
+    }
 }
 
 #[test]
@@ -191,33 +201,136 @@ fn bad_input_is_named_and_nothing_is_written() {
     let archive = std::fs::read(exported("residual")).expect("it is there");
     folder.write("short.pt2", &archive[..archive.len() / 2]);
     folder.write("bad.json", "{");
+    std::fs::create_dir(folder.0.path().join("folder")).expect("it can be made");
     let before = folder.names();
     let cases = [
-        ("prune none.pt2 -o out.pt2", "none.pt2: "),
+        ("prune none.pt2 -o out.pt2", "error: none.pt2: No such file or directory (os error 2)\n"),
         ("prune short.pt2 -o out.pt2", "short.pt2: no whole `.pt2` archive"),
-        ("prune @residual -o out.pt2 --ratio 1.5", "target_ratio is 1.5"),
-        ("prune @residual -o out.pt2 --params 1", "a share, at least 0 and less than 1"),
         ("prune @residual -o out.pt2 --importance magnitud", "magnitude"),
         ("prune @residual -o out.pt2 --ignore hed", "did you mean `head"),
         ("prune @residual -o out.pt2 --config bad.json", "bad.json: "),
-        ("prune @residual -o none/out.pt2", "none/out.pt2: "),
+        ("prune @residual -o none/out.pt2", "none/out.pt2: there is no folder `none`; make it first"),
+        ("prune @residual -o folder", "folder: it is a folder; name a file"),
+        ("prune @residual -o out.pt2 --manifest none/cut.json", "none/cut.json: there is no folder"),
+        ("prune @residual -o out.pt2 --report ./out.pt2", "./out.pt2: two options name this file"),
+        ("prune @residual -o out.pt2 --weights bad.json", "bad.json: it is no safetensors file: "),
         ("prune @residual -o out.pt2 --plan bad.json", "bad.json: "),
         ("replay @residual bad.json -o out.pt2", "bad.json: "),
         ("inspect bad.json", "bad.json: "),
         ("stats @residual --inputs bad.json", "bad.json"),
-        ("verify @residual --ratio 2", "target_ratio is 2"),
         ("man nothing", "there is no command `nothing`"),
     ];
     for (arguments, says) in cases {
         let text = folder.ends(1, arguments);
         assert!(text.starts_with("error: ") && text.contains(says), "{arguments}: {text}");
     }
-    for usage in
-        ["prune @residual", "verify @residual --device tpu", "prune @residual -o out.pt2 --ratio 0.1 --macs 0.1"]
-    {
-        assert_eq!(folder.run(usage).status.code(), Some(2), "{usage}");
+    let usage = [
+        ("prune @residual", "--output <FILE>"),
+        ("verify @residual --device tpu", "a device is cpu"),
+        ("prune @residual -o out.pt2 --ratio 0.1 --macs 0.1", "cannot be used with '--macs"),
+        ("prune @residual -o out.pt2 --ratio 0.1 --plan bad.json", "cannot be used with"),
+        ("prune @residual -o out.pt2 --ratio 1.5", "'--ratio <RATIO>': it is a share, at least 0 and less than 1"),
+        ("prune @residual -o out.pt2 --ratio nan", "'--ratio <RATIO>': it is a share"),
+        ("prune @residual -o out.pt2 --params -1", "'--params <SHARE>': it is a share"),
+        ("prune @residual -o out.pt2 --max-ratio 2", "at most 1"),
+        ("prune @residual -o out.pt2 --round-to 0", "'--round-to <N>'"),
+        ("verify @residual --ratio 2", "'--ratio <RATIO>': it is a share"),
+        ("verify @residual --tolerance nan", "'--tolerance <SHARE>'"),
+        ("man --json", "no JSON"),
+    ];
+    for (arguments, says) in usage {
+        let text = folder.ends(2, arguments);
+        assert!(text.starts_with("error: ") && text.contains(says), "{arguments}: {text}");
+    }
+    for (code, arguments) in [
+        (1, "prune none.pt2 -o out.pt2"),
+        (2, "prune @residual"),
+        (4, "prune @residual --params 0.9 --min-channels 8 -o out.pt2"),
+    ] {
+        let failure = folder.json(code, arguments);
+        let said = folder.ends(code, arguments);
+        let error = failure["error"].as_str().expect("a text");
+        assert!(
+            said.starts_with(&format!("error: {}", error.split(": ").next().unwrap_or_default())),
+            "{said} {error}"
+        );
+        assert_eq!(failure["exit_code"], code);
     }
     assert_eq!(folder.names(), before);
+}
+
+#[test]
+fn a_model_can_be_written_over_itself() {
+    let folder = Folder::new();
+    folder.write("model.pt2", std::fs::read(exported("residual")).expect("it is there"));
+    folder.ends(0, "prune @residual -o small.pt2");
+    let text = folder.ends(0, "prune model.pt2 -o model.pt2");
+    assert_eq!(folder.read("model.pt2"), folder.read("small.pt2"));
+    let last = text.lines().last().expect("there are lines");
+    assert!(last.starts_with("model.pt2 is written: ") && last.contains("259 parameters (-59.6%)"), "{last}");
+    assert_eq!(folder.names(), ["model.pt2", "small.pt2"]);
+}
+
+#[test]
+fn tables_are_plain_columns_in_a_pipe() {
+    let folder = Folder::new();
+    folder.ends(0, "prune @residual -o small.pt2");
+    for (arguments, columns) in
+        [("stats @residual --runs 0 --sort macs", 6), ("diff @residual small.pt2", 5), ("inspect @residual", 5)]
+    {
+        let text = folder.ends(0, arguments);
+        assert!(!text.contains('\u{1b}') && !text.contains('…'), "{text}");
+        let rows: Vec<Vec<_>> = text
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.is_empty())
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert!(rows.iter().all(|row| row.len() == columns), "{text}");
+    }
+    let stats = folder.ends(0, "stats @residual --runs 0 --sort macs");
+    let macs = |line: &str| line.split_whitespace().nth(5).and_then(|macs| macs.parse().ok()).unwrap_or(0);
+    let macs: Vec<u64> = stats.lines().skip(1).take_while(|line| !line.is_empty()).map(macs).collect();
+    assert!(macs.is_sorted_by(|a, b| a >= b) && macs.iter().sum::<u64>() == 34_768, "{stats}");
+    let mut forced = Command::cargo_bin("pruner").expect("the binary is built");
+    let forced =
+        forced.arg("inspect").arg(exported("residual")).env("CLICOLOR_FORCE", "1").output().expect("it is run");
+    assert!(String::from_utf8_lossy(&forced.stdout).contains("\u{1b}[32mexact"));
+    assert!(folder.ends(0, "diff @residual @residual").starts_with("every layer is the same"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn tables_fit_a_terminal() {
+    let folder = Folder::new();
+    folder.ends(0, "prune @transformer -o small.pt2");
+    let (program, model) = (assert_cmd::cargo::cargo_bin("pruner"), exported("transformer"));
+    let (program, model) = (program.display(), model.display());
+    for columns in [50, 80] {
+        for arguments in
+            ["inspect MODEL --all --members", "stats MODEL --runs 0", "diff MODEL small.pt2", "prune MODEL --dry-run"]
+        {
+            let arguments = arguments.replace("MODEL", &format!("'{model}'"));
+            let script = format!("stty cols {columns} rows 40; NO_COLOR=1 '{program}' {arguments} 2>/dev/null");
+            let mut command = Command::new("script");
+            let output = command.current_dir(folder.0.path()).args(["-qec", &script, "/dev/null"]).output();
+            let Ok(output) = output else { return };
+            let text = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+            assert!(output.status.success() && text.lines().count() > 5, "{text}");
+            let wide = text.lines().find(|line| line.chars().count() > columns);
+            assert_eq!(wide, None, "{arguments} in {columns} columns");
+        }
+    }
+}
+
+#[test]
+fn autocast_is_warned_of_where_the_model_is_run() {
+    let folder = Folder::new();
+    for (arguments, warnings) in [("stats @modes --runs 1", 1), ("verify @modes", 1), ("stats @modes --runs 0", 0)] {
+        let output = folder.run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(text.matches("warning: node `matmul` (").count(), warnings, "{arguments}: {text}");
+    }
 }
 
 #[test]
@@ -230,6 +343,9 @@ fn help_manual_and_completions_tell_of_every_command() {
         }
     }
     assert!(texts[0].contains("4  the target cannot be met"), "{}", texts[0]);
-    let help = folder.ends(0, "prune --help");
-    assert!(help.contains("Examples:") && help.contains("--round-to"), "{help}");
+    for command in ["inspect", "prune", "verify", "diff", "replay", "stats", "list", "completions", "man"] {
+        let help = folder.ends(0, &format!("{command} --help"));
+        assert!(help.contains(&format!("Examples:\n  pruner {command}")) || command == "replay", "{help}");
+        assert!(help.lines().all(|line| !line.starts_with("  pruner") || line.len() < 80), "{help}");
+    }
 }

@@ -17,6 +17,8 @@ pub mod manifest;
 
 pub mod scheduler;
 
+pub mod text;
+
 pub mod report;
 
 pub mod registry;

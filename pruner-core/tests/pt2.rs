@@ -58,6 +58,17 @@ fn modes_are_inlined_and_all_element_types_are_read() {
 }
 
 #[test]
+fn autocast_that_is_on_is_a_warning_and_autocast_that_is_off_is_none() {
+    let on = open("modes");
+    let [warning] = on.warnings() else { panic!("{:?}", on.warnings()) };
+    let node = "node `matmul` (torch.ops.higher_order.wrap_with_autocast): ";
+    assert!(warning.starts_with(node) && warning.contains("to bf16 on cpu"), "{warning}");
+    let is_on = r#"{"as_scalar_type": 13}, "kind": 1}, {"name": "", "arg": {"as_bool": true}"#;
+    let off = replaced("modes", "models/model.json", is_on, &is_on.replace("true", "false"));
+    assert!(support::read(&off).warnings().is_empty());
+}
+
+#[test]
 fn what_the_end_of_a_program_changes_is_copied_to_its_variable() {
     let model = open("functional");
     let graph = model.graph();

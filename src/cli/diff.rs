@@ -5,14 +5,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pruner::deps::{Analysis, Counts, Kept, layer_of};
+use pruner::text::Column;
 use serde::Serialize;
 
 use super::model::Model;
-use super::numbers::{gone, human, percent};
+use super::numbers::{bytes, change, human};
 use super::output::{self, Output};
 
 /// The arguments of `pruner diff`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Diff {
     /// The model before.
     before: PathBuf,
@@ -20,10 +22,16 @@ pub(crate) struct Diff {
     /// The model after.
     after: PathBuf,
 
-    /// Shows layers that are the same too.
+    /// Show layers that are the same too.
     #[arg(long)]
     all: bool,
 }
+
+const EXAMPLES: &str = "Examples:
+  pruner diff model.pt2 small.pt2
+      every layer that changed, with the shape of its weight before and after
+  pruner diff model.pt2 small.pt2 | sort -k4 -n | head
+      the layers that lost the largest share of their parameters";
 
 #[derive(Serialize)]
 struct Found {
@@ -56,24 +64,32 @@ impl Diff {
         if output == Output::Json {
             return output::print_json(&found);
         }
-        let mut table = output::table(&["layer", "weight before", "after", "params gone", "MACs gone"]);
+        let numbers = ["before", "after", "params", "MACs"].map(|heading| (heading, Column::Right));
+        let mut table = output::table(&[&[("layer", Column::Name)], &numbers[..]].concat());
         for Row { layer, before, after } in found.layers.iter().filter(|row| self.all || row.before != row.after) {
             let empty = Layer::default();
             let (b, a) = (before.as_ref().unwrap_or(&empty), after.as_ref().unwrap_or(&empty));
             let shares = [(b.params, a.params), (b.macs, a.macs)];
-            let [params, macs] = shares.map(|(b, a)| if b == 0 { "-".to_owned() } else { percent(gone(b, a)) });
-            table.add_row([layer.clone(), b.weight(), a.weight(), params, macs]);
+            let [params, macs] = shares.map(|(b, a)| if b == 0 { "-".to_owned() } else { change(b, a) });
+            table.push([layer.clone(), b.weight(), a.weight(), params, macs]);
         }
-        output::print_table(&table)?;
+        if table.has_rows() {
+            output::print_fitted(&table)?;
+        } else {
+            output::print("every layer is the same in both; --all shows them")?;
+        }
         let (b, a) = (found.before, found.after);
         output::print(&format!(
-            "\n{} of {} parameters are left ({} gone), {} of {} MACs ({} gone)",
-            human(a.params),
+            "\nfrom {} to {} parameters ({}), from {} to {} MACs ({}), from {} to {} ({})",
             human(b.params),
-            percent(gone(b.params, a.params)),
-            human(a.macs),
+            human(a.params),
+            change(b.params, a.params),
             human(b.macs),
-            percent(gone(b.macs, a.macs))
+            human(a.macs),
+            change(b.macs, a.macs),
+            bytes(b.bytes),
+            bytes(a.bytes),
+            change(b.bytes, a.bytes)
         ))?;
         Ok(())
     }
@@ -83,7 +99,7 @@ impl Layer {
     /// The shape of what is largest of it.
     fn weight(&self) -> String {
         let largest = self.shapes.values().max_by_key(|shape| shape.iter().product::<usize>());
-        largest.map_or_else(|| "-".to_owned(), |shape| format!("{shape:?}"))
+        largest.map_or_else(|| "-".to_owned(), |sizes| output::shape(sizes))
     }
 }
 

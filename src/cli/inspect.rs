@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use comfy_table::Cell;
 use pruner::deps::{Analysis, AxisGroup, Counts, Group, Kept};
+use pruner::text::Column;
 use serde::Serialize;
 
 use super::model::{Model, Times};
@@ -13,18 +13,28 @@ use super::output::{self, Output, Tone};
 
 /// The arguments of `pruner inspect`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Inspect {
     /// The model, a `.pt2` of torch.export.
     model: PathBuf,
 
-    /// Shows pinned groups too, with what pins each.
+    /// Show pinned groups too, with what pins each.
     #[arg(long)]
     all: bool,
 
-    /// Shows the dimensions that are cut with each group.
+    /// Show the dimensions that are cut with each group.
     #[arg(long)]
     members: bool,
 }
+
+const EXAMPLES: &str = "Examples:
+  pruner inspect model.pt2
+      the groups that can be cut
+  pruner inspect model.pt2 --all --members
+      all groups, why some cannot be cut, and the dimensions of each
+
+A cut is exact where it computes what masking does, and inexact where it changes
+a statistic, as a layer norm over the channels takes one.";
 
 /// What is found.
 #[derive(Serialize)]
@@ -60,27 +70,33 @@ impl Inspect {
         if output == Output::Json {
             return output::print_json(&found);
         }
-        let mut headings = vec!["group", "name", "channels", "members", "a cut is"];
+        let mut columns = vec![
+            ("group", Column::Left),
+            ("name", Column::Name),
+            ("channels", Column::Right),
+            ("members", Column::Right),
+            ("cut", Column::Left),
+            ("because", Column::Note),
+        ];
         if self.members {
-            headings.push("cut with it");
+            columns.push(("cut together", Column::Note));
         }
-        let mut table = output::table(&headings);
+        let mut table = output::table(&columns);
         for row in found.groups.iter().filter(|row| self.all || row.pinned.is_none()) {
-            let kind = match (&row.pinned, &row.inexact) {
-                (Some(pin), _) => output::cell(format!("impossible: {pin}"), Tone::Bad),
-                (None, Some(node)) => output::cell(format!("inexact: {node}"), Tone::Fair),
-                (None, None) => output::cell("exact", Tone::Good),
+            let (kind, because) = match (&row.pinned, &row.inexact) {
+                (Some(pin), _) => (output::toned("impossible", Tone::Bad), pin.clone()),
+                (None, Some(node)) => (output::toned("inexact", Tone::Fair), format!("statistic at {node}")),
+                (None, None) => (output::toned("exact", Tone::Good), String::new()),
             };
             let (size, members) = (row.size.to_string(), row.members.len().to_string());
-            let mut cells = [&row.group, &row.name, &size, &members].map(Cell::new).to_vec();
-            cells.push(kind);
+            let mut cells = vec![row.group.clone(), row.name.clone(), size, members, kind, because];
             if self.members {
-                cells.push(Cell::new(row.members.join(" ")));
+                cells.push(row.members.join(" "));
             }
-            table.add_row(cells);
+            table.push(cells);
         }
-        output::print_table(&table)?;
-        output::print(&found.summary())?;
+        output::print_fitted(&table)?;
+        output::print(&found.summary(self.all))?;
         Ok(())
     }
 }
@@ -110,13 +126,14 @@ impl Found {
         }
     }
 
-    fn summary(&self) -> String {
+    fn summary(&self, all: bool) -> String {
         let pinned = self.groups.iter().filter(|row| row.pinned.is_some()).count();
+        let hint = if all || pinned == 0 { "" } else { " (--all shows why)" };
         let Counts { params, macs, .. } = self.counts;
         let mut lines = vec![
             String::new(),
             format!("{} nodes, {} parameters, {} MACs", self.nodes, human(params), human(macs)),
-            format!("groups that can be cut: {}; pinned: {pinned} (--all shows why)", self.groups.len() - pinned),
+            format!("groups that can be cut: {}; pinned: {pinned}{hint}", self.groups.len() - pinned),
             format!(
                 "at most {} of the parameters and {} of the MACs can go",
                 percent(self.prunable_params),

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use pruner::registry::{self, Kind, Plugin};
+use pruner::text::Column;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -9,16 +10,19 @@ use super::output::{self, Output};
 
 /// The arguments of `pruner list`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct List {
     /// Only these.
     what: Option<What>,
 }
 
+const EXAMPLES: &str = "Examples:
+  pruner list importances
+      the criteria for --importance, with their options";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Importance criteria.
     Importances,
-    /// Schedulers.
     Schedulers,
 }
 
@@ -50,12 +54,17 @@ impl List {
         match output {
             Output::Json => output::print_json(&entries),
             Output::Table => {
-                let mut table = output::table(&["kind", "name", "description", "options and defaults"]);
+                let mut table = output::table(&[
+                    ("kind", Column::Left),
+                    ("name", Column::Left),
+                    ("description", Column::Note),
+                    ("options and defaults", Column::Note),
+                ]);
                 for Entry { plugin, options } in &entries {
                     let options = options.as_ref().map_or_else(|| "some are required".to_owned(), shown);
-                    table.add_row([plugin.kind.tag(), plugin.name, plugin.description, &options]);
+                    table.push([plugin.kind.tag(), plugin.name, plugin.description, &options].map(str::to_owned));
                 }
-                Ok(output::print_table(&table)?)
+                Ok(output::print_fitted(&table)?)
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Commands, one file each.
 
 mod diff;
-mod exit;
+pub(crate) mod exit;
 mod inspect;
 mod list;
 mod model;
@@ -18,7 +18,8 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use output::Output;
 
@@ -27,8 +28,8 @@ use output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "pruner", version, arg_required_else_help = true, after_help = exit::HELP)]
 pub(crate) struct Cli {
-    /// Prints JSON instead of tables.
-    #[arg(long, global = true)]
+    /// Print JSON instead of tables.
+    #[arg(long, global = true, display_order = 1000)]
     json: bool,
 
     #[command(subcommand)]
@@ -37,30 +38,38 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Shows the groups of a model: what is cut together, and what pins the rest.
+    /// Show the groups of a model: what is cut together, and what pins the rest.
     Inspect(inspect::Inspect),
-    /// Cuts a model.
+    /// Cut a model: channels go, and a smaller model is written.
     Prune(Box<prune::Prune>),
-    /// Checks that a model runs, and that what cuts leave of it is what masking leaves.
+    /// Check that a model runs, and that what cuts leave of it is what masking leaves.
     Verify(verify::Verify),
-    /// Compares two models layer by layer.
+    /// Compare two models layer by layer.
     Diff(diff::Diff),
-    /// Makes the cut of a manifest again.
+    /// Make the cut of a manifest again.
     Replay(replay::Replay),
-    /// Shows what a model costs: parameters, multiply-accumulates, memory, latency.
+    /// Show what a model costs: parameters, multiply-accumulates, memory, latency.
     Stats(stats::Stats),
-    /// Lists the criteria and schedulers that a config can name.
+    /// List the criteria and schedulers that a config can name.
     List(list::List),
-    /// Prints the completions of a shell.
+    /// Print the completions for a shell.
     Completions(shell::Completions),
-    /// Prints the manual page.
+    /// Print the manual page.
     Man(shell::Man),
 }
 
 impl Cli {
+    pub(crate) fn output(&self) -> Output {
+        if self.json { Output::Json } else { Output::Table }
+    }
+
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         pruner::registry::check()?;
-        let output = if self.json { Output::Json } else { Output::Table };
+        let output = self.output();
+        if let (Output::Json, Command::Completions(_) | Command::Man(_)) = (output, &self.command) {
+            let what = "completions and manual pages are no JSON: leave --json out";
+            return Ok(exit::usage(&Self::command().error(ErrorKind::ArgumentConflict, what)));
+        }
         match self.command {
             Command::Inspect(inspect) => inspect.run(output)?,
             Command::Prune(prune) => return prune.run(output),
@@ -69,7 +78,7 @@ impl Cli {
             Command::Replay(replay) => replay.run(output)?,
             Command::Stats(stats) => stats.run(output)?,
             Command::List(list) => list.run(output)?,
-            Command::Completions(completions) => completions.run(),
+            Command::Completions(completions) => completions.run()?,
             Command::Man(man) => man.run()?,
         }
         Ok(ExitCode::SUCCESS)

@@ -1,12 +1,17 @@
 //! Models that commands open.
 
+use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use pruner::deps::Analysis;
+use pruner::exec::GraphModule;
 use pruner::pt2::Pt2;
 use serde::Serialize;
+use tch::Device;
+
+use super::output;
 
 /// An exported program, with its groups.
 #[derive(Debug)]
@@ -14,6 +19,8 @@ pub(crate) struct Model {
     pub(crate) pt2: Pt2,
     pub(crate) analysis: Analysis,
     pub(crate) times: Times,
+    /// The size of its file.
+    pub(crate) file_bytes: u64,
 }
 
 /// How long it took to open a model.
@@ -30,10 +37,18 @@ impl Model {
         let place = || path.display().to_string();
         let start = Instant::now();
         let pt2 = Pt2::open(path).with_context(place)?;
+        let file_bytes = fs::metadata(path).with_context(place)?.len();
         let read_ms = ms(start);
         let start = Instant::now();
         let analysis = Analysis::new(pt2.graph()).with_context(place)?;
-        Ok(Self { pt2, analysis, times: Times { read_ms, analysis_ms: ms(start) } })
+        Ok(Self { pt2, analysis, times: Times { read_ms, analysis_ms: ms(start) }, file_bytes })
+    }
+
+    /// The model as a network to run; says what of it is not run as it was exported.
+    pub(crate) fn load(&self, device: Device) -> anyhow::Result<GraphModule> {
+        let module = GraphModule::load(&self.pt2, device)?;
+        module.warnings().iter().for_each(|warning| output::warn(warning));
+        Ok(module)
     }
 }
 

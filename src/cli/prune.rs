@@ -1,12 +1,11 @@
 //! `pruner prune`: a model in, a smaller one out, and a report of what went and why not the rest.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
-use pruner::budget::BudgetError;
 use pruner::exec::GraphModule;
 use pruner::manifest::Manifest;
 use pruner::plan::{Plan, Selection};
@@ -18,13 +17,13 @@ use super::exit;
 use super::model::Model;
 use super::output::{self, Output};
 use super::progress::Progress;
-use super::replay::mode;
+use super::replay::{mode, written};
 use super::run::DeviceArgs;
 use super::settings::{SettingsArgs, Wanted};
 
 /// The arguments of `pruner prune`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::HELP, after_long_help = format!("{EXAMPLES}\n\n{}", exit::HELP))]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Prune {
     /// The model, a `.pt2` of torch.export.
     model: PathBuf,
@@ -33,7 +32,7 @@ pub(crate) struct Prune {
     #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
     output: Option<PathBuf>,
 
-    /// Prints what would be cut, and writes no model.
+    /// Print what would be cut, and write no model.
     #[arg(long)]
     dry_run: bool,
 
@@ -45,40 +44,53 @@ pub(crate) struct Prune {
     settings: SettingsArgs,
 
     /// A plan to cut by, as `--dry-run --save-plan` wrote it and perhaps edited, in place of one by scores.
-    #[arg(long, value_name = "FILE", help_heading = "What goes")]
+    #[arg(long, value_name = "FILE", conflicts_with = "target", help_heading = "What goes")]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
     device: DeviceArgs,
 
-    /// Writes batch norm and dropout so that they train; an exported program cannot be switched once it is loaded.
+    /// Write batch norm and dropout so that they train; an exported program cannot be switched once it is loaded.
     #[arg(long, help_heading = "What is written")]
     train_mode: bool,
 
-    /// Writes the weights that are left as safetensors.
+    /// Write the weights that are left as safetensors.
     #[arg(long, value_name = "FILE", help_heading = "What is written")]
     save_weights: Option<PathBuf>,
 
-    /// Writes the plan as JSON.
+    /// Write the plan as JSON.
     #[arg(long, value_name = "FILE", help_heading = "What is written")]
     save_plan: Option<PathBuf>,
 
-    /// Writes what is left of every tensor as JSON, for `replay` and `verify`.
+    /// Write what is left of every tensor as JSON, for `replay` and `verify`.
     #[arg(long, value_name = "FILE", help_heading = "What is written")]
     manifest: Option<PathBuf>,
 
-    /// Writes the report as JSON.
+    /// Write the report as JSON.
     #[arg(long, value_name = "FILE", help_heading = "What is written")]
     report: Option<PathBuf>,
 }
 
-const EXAMPLES: &str = "Examples:
+const USAGE: &str = "pruner prune [OPTIONS] <MODEL> --output <FILE>
+       pruner prune [OPTIONS] <MODEL> --dry-run";
+
+const EXAMPLES: &str = r#"Examples:
   pruner prune model.pt2 --ratio 0.5 -o small.pt2
       half of the channels of every group go, by their magnitude
   pruner prune model.pt2 --macs 0.4 --scope global --round-to 8 -o small.pt2
       40 % of the multiply-accumulates go, wherever they matter least
-  pruner prune model.pt2 --ratio 0.3 --ignore head --dry-run --save-plan plan.json
-      what would go; edit plan.json and cut by it with --plan plan.json";
+  pruner prune model.pt2 --ignore head --dry-run --save-plan plan.json
+      what would go; edit plan.json and cut by it with --plan plan.json
+
+A config holds the same in TOML:
+  importance = { importance = "magnitude", p = 1 }
+  budget = { macs = 0.4 }    # or params, or target_ratio in [limits]
+  [limits]
+  scope = "global"
+  round_to = 8
+  ignore = ["head"]
+
+Ends with 3 where nothing was cut, and with 4 where the target cannot be met."#;
 
 /// What was done.
 #[derive(Serialize)]
@@ -90,22 +102,20 @@ struct Done {
 impl Prune {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         let Wanted { settings, budget } = self.settings.wanted()?;
+        output::check_files(self.files())?;
         let progress = Progress::new(format!("reading {}", self.model.display()));
-        let Model { mut pt2, .. } = Model::open(&self.model)?;
+        let Model { mut pt2, file_bytes, .. } = Model::open(&self.model)?;
         if let Some(path) = &self.weights {
             pt2.read_weights(path)?;
         }
         let mut module = GraphModule::load(&pt2, self.device.device)?;
         progress.next("scoring and planning");
-        let mut pruner = GroupPruner::new(&module, settings)?;
+        let mut pruner = match &self.settings.config {
+            Some(path) => GroupPruner::new(&module, settings).with_context(|| path.display().to_string())?,
+            None => GroupPruner::new(&module, settings)?,
+        };
         if let Some(budget) = budget {
-            match pruner.meet(&module, budget) {
-                Err(error @ BudgetError::Infeasible { .. }) => {
-                    eprintln!("error: {error}");
-                    return Ok(ExitCode::from(exit::INFEASIBLE));
-                }
-                met => drop(met?),
-            }
+            pruner.meet(&module, budget)?;
         }
         let (reports, plan) = if self.dry_run {
             let selection = self.selection(&pruner, &module)?;
@@ -133,8 +143,18 @@ impl Prune {
             output::write_json(path, &done)?;
         }
         drop(progress);
-        show(&done, output)?;
+        match output {
+            Output::Json => output::print_json(&done)?,
+            Output::Table => done.show(file_bytes)?,
+        }
         Ok(if pruned { ExitCode::SUCCESS } else { ExitCode::from(exit::NOTHING_PRUNED) })
+    }
+
+    /// The files that the run writes.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let with_model =
+            [&self.output, &self.save_weights, &self.manifest].map(|path| path.as_ref().filter(|_| !self.dry_run));
+        with_model.into_iter().chain([self.save_plan.as_ref(), self.report.as_ref()]).flatten().map(PathBuf::as_path)
     }
 
     /// Makes all steps of the run, or the one of a plan.
@@ -158,16 +178,16 @@ impl Prune {
     }
 }
 
-fn show(done: &Done, output: Output) -> anyhow::Result<()> {
-    if output == Output::Json {
-        return output::print_json(done);
+impl Done {
+    fn show(&self, file_bytes: u64) -> anyhow::Result<()> {
+        for report in &self.reports {
+            output::print_fitted(report)?;
+        }
+        let (Some(first), Some(last)) = (self.reports.first(), self.reports.last()) else { return Ok(()) };
+        let end = match &self.output {
+            Some(path) => written(path, file_bytes, first.before, last.after)?,
+            None => "a dry run: no model is written".to_owned(),
+        };
+        Ok(output::print(&end)?)
     }
-    for report in &done.reports {
-        output::print(&report.to_string())?;
-    }
-    match &done.output {
-        Some(path) => output::print(&format!("{} is written", path.display()))?,
-        None => output::print("no model is written")?,
-    }
-    Ok(())
 }

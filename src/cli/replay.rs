@@ -5,17 +5,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
-use pruner::deps::Kept;
+use pruner::deps::{Counts, Kept};
 use pruner::manifest::Manifest;
 use pruner::pt2::Mode;
 use serde_json::json;
 
 use super::model::Model;
-use super::numbers::{gone, human, percent};
+use super::numbers::{bytes, change, human};
 use super::output::{self, Output};
 
 /// The arguments of `pruner replay`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Replay {
     /// The model before the cut, a `.pt2` of torch.export.
     model: PathBuf,
@@ -27,28 +28,43 @@ pub(crate) struct Replay {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Writes batch norm and dropout so that they train; an exported program cannot be switched once it is loaded.
+    /// Write batch norm and dropout so that they train; an exported program cannot be switched once it is loaded.
     #[arg(long)]
     train_mode: bool,
 }
 
+const EXAMPLES: &str = "Examples:
+  pruner prune model.pt2 --ratio 0.5 -o small.pt2 --manifest cut.json
+  pruner replay model.pt2 cut.json -o again.pt2
+      again.pt2 is small.pt2, byte for byte";
+
 impl Replay {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<()> {
-        let Model { pt2, analysis, .. } = Model::open(&self.model)?;
+        output::check_files([&*self.output])?;
+        let Model { pt2, analysis, file_bytes, .. } = Model::open(&self.model)?;
         let kept = read(&self.manifest)?.resolve(&analysis).with_context(|| self.manifest.display().to_string())?;
         pt2.write(&analysis, &kept, mode(self.train_mode), &self.output)?;
         let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
-        let path = self.output.display();
         match output {
             Output::Json => output::print_json(&json!({ "before": before, "after": after, "output": self.output })),
-            Output::Table => Ok(output::print(&format!(
-                "{path}: {} of {} parameters are left ({} gone)",
-                human(after.params),
-                human(before.params),
-                percent(gone(before.params, after.params))
-            ))?),
+            Output::Table => Ok(output::print(&written(&self.output, file_bytes, before, after)?)?),
         }
     }
+}
+
+/// A line about a model that was written: what is left of the one that was read.
+pub(crate) fn written(path: &Path, file_bytes: u64, before: Counts, after: Counts) -> anyhow::Result<String> {
+    let place = path.display();
+    let left = fs::metadata(path).with_context(|| place.to_string())?.len();
+    Ok(format!(
+        "{place} is written: {} ({}), {} parameters ({}), {} MACs ({})",
+        bytes(left),
+        change(file_bytes, left),
+        human(after.params),
+        change(before.params, after.params),
+        human(after.macs),
+        change(before.macs, after.macs)
+    ))
 }
 
 /// How batch norm and dropout are written.

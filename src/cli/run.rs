@@ -71,7 +71,9 @@ impl RunArgs {
 }
 
 fn read(path: &Path) -> anyhow::Result<(PathBuf, BTreeMap<String, Tensor>)> {
-    let tensors = Tensor::read_safetensors(path).with_context(|| path.display().to_string())?;
+    let place = path.display();
+    ensure!(path.is_file(), "{place}: there is no such file");
+    let tensors = Tensor::read_safetensors(path).with_context(|| format!("{place}: it is no safetensors file"))?;
     Ok((path.to_owned(), tensors.into_iter().collect()))
 }
 

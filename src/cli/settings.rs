@@ -1,13 +1,14 @@
 //! How much goes and by what: the settings of a run, from a file and from options, which take the place of the file's.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
 use pruner::budget::Budget;
 use pruner::pruner::Settings;
-use serde::Deserialize as _;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// What `prune` cuts.
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 pub(crate) struct SettingsArgs {
     /// Settings in TOML or JSON; options given here take the place of the file's.
     #[arg(long, value_name = "FILE", help_heading = "What goes")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 
     #[command(flatten)]
     target: Target,
@@ -34,14 +35,15 @@ pub(crate) struct SettingsArgs {
 
     /// Cuts keep the sizes of layers multiples of this [default: 1].
     #[arg(long, value_name = "N", help_heading = "What stays")]
-    round_to: Option<usize>,
+    round_to: Option<NonZeroUsize>,
 
     /// The channels that every group keeps [default: 1].
     #[arg(long, value_name = "N", help_heading = "What stays")]
-    min_channels: Option<usize>,
+    min_channels: Option<NonZeroUsize>,
 
     /// The largest share of a group that may go [default: 1].
-    #[arg(long, value_name = "RATIO", help_heading = "What stays")]
+    #[arg(long, value_name = "RATIO", value_parser = at_most_one, allow_negative_numbers = true)]
+    #[arg(help_heading = "What stays")]
     max_ratio: Option<f64>,
 
     /// A parameter or layer to leave alone, such as `head` or `*.attn.*`; may be given several times.
@@ -49,20 +51,35 @@ pub(crate) struct SettingsArgs {
     ignore: Vec<String>,
 }
 
+/// How much goes, said in one way.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
+#[group(id = "target", multiple = false)]
 struct Target {
     /// The share of the channels that goes, in [0, 1) [default: 0.5].
-    #[arg(long, value_name = "RATIO", help_heading = "What goes")]
+    #[arg(long, value_name = "RATIO", value_parser = share, allow_negative_numbers = true)]
+    #[arg(help_heading = "What goes")]
     ratio: Option<f64>,
 
     /// The share of the parameters that goes at least.
-    #[arg(long, value_name = "SHARE", help_heading = "What goes")]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    #[arg(help_heading = "What goes")]
     params: Option<f64>,
 
     /// The share of the multiply-accumulates that goes at least.
-    #[arg(long, value_name = "SHARE", help_heading = "What goes")]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    #[arg(help_heading = "What goes")]
     macs: Option<f64>,
+}
+
+/// A share of what is there, which leaves something.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "it is a share, at least 0 and less than 1".to_owned())
+}
+
+fn at_most_one(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "it is a share, at least 0 and at most 1".to_owned())
 }
 
 /// The settings of a run, and the budget that its ratio is to meet.
@@ -78,7 +95,8 @@ impl SettingsArgs {
         let mut config = self.config.as_deref().map_or_else(|| Ok(Map::new()), read)?;
         config.entry("importance").or_insert_with(|| "magnitude".into());
         config.entry("scheduler").or_insert_with(|| "one-shot".into());
-        let mut budget = config.remove("budget").map(Budget::deserialize).transpose().context(source.clone())?;
+        let mut budget =
+            config.remove("budget").map(|budget| parsed(budget, "budget.")).transpose().context(source.clone())?;
         if let Some(importance) = &self.importance {
             let json = importance.trim_start().starts_with('{');
             let value = if json { serde_json::from_str(importance) } else { Ok(importance.as_str().into()) };
@@ -93,12 +111,22 @@ impl SettingsArgs {
         let Value::Object(limits) = limits else { bail!("{source}: limits is no table") };
         set(limits, "target_ratio", ratio);
         set(limits, "scope", self.scope.as_deref());
-        set(limits, "round_to", self.round_to);
-        set(limits, "min_channels", self.min_channels);
+        set(limits, "round_to", self.round_to.map(NonZeroUsize::get));
+        set(limits, "min_channels", self.min_channels.map(NonZeroUsize::get));
         set(limits, "max_ratio", self.max_ratio);
         set(limits, "ignore", (!self.ignore.is_empty()).then_some(&*self.ignore));
-        Ok(Wanted { settings: Settings::deserialize(Value::Object(config)).context(source)?, budget })
+        Ok(Wanted { settings: parsed(Value::Object(config), "").context(source)?, budget })
     }
+}
+
+/// What a part of a config says; an error names the key, which stands below `place`.
+fn parsed<T: DeserializeOwned>(value: Value, place: &str) -> anyhow::Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let key = error.path().to_string();
+        let key = if key == "." { place.trim_end_matches('.').to_owned() } else { format!("{place}{key}") };
+        let cause = error.into_inner();
+        if key.is_empty() { cause.into() } else { anyhow::Error::new(cause).context(key) }
+    })
 }
 
 fn set(table: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {

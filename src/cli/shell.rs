@@ -1,28 +1,33 @@
 //! `pruner completions` and `pruner man`: what shells and readers of manuals want.
 
-use std::io;
-
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 
-use super::Cli;
+use super::{Cli, output};
 
 /// The arguments of `pruner completions`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  pruner completions bash > ~/.local/share/bash-completion/completions/pruner")]
 pub(crate) struct Completions {
+    /// The shell.
     shell: Shell,
 }
 
 /// The arguments of `pruner man`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  pruner man prune | man -l -")]
 pub(crate) struct Man {
-    /// The command that the page is of; that of all otherwise.
+    /// The command that the page is of; without it, `pruner` itself.
     command: Option<String>,
 }
 
 impl Completions {
-    pub(crate) fn run(self) {
-        clap_complete::generate(self.shell, &mut Cli::command(), "pruner", &mut io::stdout());
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "pruner", &mut text);
+        Ok(output::write(String::from_utf8(text)?.trim_end())?)
     }
 }
 
@@ -37,6 +42,8 @@ impl Man {
                 found.ok_or_else(|| anyhow::anyhow!("there is no command `{name}`; see `pruner --help`"))?
             }
         };
-        Ok(clap_mangen::Man::new(command).render(&mut io::stdout())?)
+        let mut text = Vec::new();
+        clap_mangen::Man::new(command).render(&mut text)?;
+        Ok(output::write(String::from_utf8(text)?.trim_end())?)
     }
 }

@@ -20,10 +20,12 @@ use super::numbers::{gone, percent};
 use super::output::{self, Output};
 use super::progress::Progress;
 use super::run::RunArgs;
+use super::settings::share;
 use super::{exit, replay};
 
 /// The arguments of `pruner verify`.
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Verify {
     /// The model, a `.pt2` of torch.export.
     model: PathBuf,
@@ -37,16 +39,24 @@ pub(crate) struct Verify {
     pruned: Option<PathBuf>,
 
     /// The share of every exact group that is cut at random.
-    #[arg(long, default_value_t = 0.5, conflicts_with = "manifest")]
+    #[arg(long, value_parser = share, default_value_t = 0.5, allow_negative_numbers = true, conflicts_with = "manifest")]
     ratio: f64,
 
     /// The largest difference, relative to the largest output, that passes.
-    #[arg(long, default_value_t = 1e-5)]
+    #[arg(long, value_name = "SHARE", value_parser = tolerance, default_value = "1e-5", allow_negative_numbers = true)]
     tolerance: f64,
 
     #[command(flatten)]
     run: RunArgs,
 }
+
+const EXAMPLES: &str = "Examples:
+  pruner verify model.pt2
+      half of every exact group is cut at random, in memory
+  pruner verify model.pt2 --manifest cut.json --pruned small.pt2
+      whether small.pt2 computes what model.pt2 with zeros in its place does
+
+Ends with 5 where the verification failed.";
 
 /// With which parameters the model was compared.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
@@ -78,23 +88,22 @@ struct Found {
 
 impl Verify {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
-        let progress = Progress::new(format!("reading {}", self.model.display()));
-        let Model { pt2, analysis, .. } = Model::open(&self.model)?;
-        let module = GraphModule::load(&pt2, self.run.device.device)?;
+        let model = Model::open(&self.model)?;
+        let (analysis, module) = (&model.analysis, model.load(self.run.device.device)?);
         let inputs = self.run.inputs(analysis.graph())?;
         let kept = match &self.manifest {
-            Some(path) => replay::read(path)?.resolve(&analysis).with_context(|| path.display().to_string())?,
-            None => self.random(&analysis)?,
+            Some(path) => replay::read(path)?.resolve(analysis).with_context(|| path.display().to_string())?,
+            None => self.random(analysis)?,
         };
-        progress.next("running the model masked and cut");
-        let mut difference = self.compare(&module, &analysis, &kept, &inputs)?;
+        let progress = Progress::new("running the model masked and cut");
+        let mut difference = self.compare(&module, analysis, &kept, &inputs)?;
         let mut parameters = Parameters::Own;
-        if difference.finite && difference.effect == 0.0 && self.pruned.is_none() {
+        let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
+        if difference.finite && difference.effect == 0.0 && after != before && self.pruned.is_none() {
             // A head of zeros, as some models are initialised with, hides everything before it.
-            difference = self.compare(&randomize(&module)?, &analysis, &kept, &inputs)?;
+            difference = self.compare(&randomize(&module)?, analysis, &kept, &inputs)?;
             parameters = Parameters::Random;
         }
-        let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
         let left = analysis.groups_left(&kept);
         let exact = left.iter().all(|group| group.inexact().is_none() || group.size() == group.initial_size());
         let found = Found {
@@ -147,6 +156,11 @@ impl Verify {
         }
         Ok(kept)
     }
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let tolerance = text.parse().ok().filter(|tolerance: &f64| tolerance.is_finite() && *tolerance >= 0.0);
+    tolerance.ok_or_else(|| "it is a number, at least 0".to_owned())
 }
 
 /// The model with other parameters: small normal numbers, so that a deep network neither vanishes nor explodes.

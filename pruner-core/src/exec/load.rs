@@ -34,7 +34,8 @@ pub enum LoadError {
 }
 
 impl GraphModule {
-    /// A network of an exported program, its tensors copied to `device`. Parameters take gradients.
+    /// A network of an exported program, its tensors copied to `device`. Parameters take gradients. Warnings of the program
+    /// are those of the network.
     pub fn load(program: &Pt2, device: Device) -> Result<Self, LoadError> {
         let mut tensors = BTreeMap::new();
         for (id, value) in program.graph().stored() {
@@ -44,7 +45,9 @@ impl GraphModule {
             let trained = value.origin == Origin::Parameter && stored.meta.dtype.is_float();
             tensors.insert(id, if trained { tensor.set_requires_grad(true) } else { tensor });
         }
-        Ok(Self::new(program.graph().clone(), tensors, device)?)
+        let mut module = Self::new(program.graph().clone(), tensors, device)?;
+        module.add_warnings(program.warnings().iter().cloned());
+        Ok(module)
     }
 }
 

@@ -101,6 +101,11 @@ impl Pt2 {
         &self.program.graph
     }
 
+    /// What of the program its graph does not say, each with the node: autocast that is on. What is written still has it.
+    pub fn warnings(&self) -> &[String] {
+        &self.program.warnings
+    }
+
     /// How a parameter, buffer or constant is laid out in the bytes of its entry, and those bytes; little-endian.
     pub fn tensor(&self, value: ValueId) -> Option<(&StoredTensor, &[u8])> {
         let tensor = self.program.stored.get(&value)?;

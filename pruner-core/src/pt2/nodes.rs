@@ -1,6 +1,7 @@
 //! The nodes of a program: operations become nodes of the graph, sub-graphs that only set a mode are inlined.
 
 use super::arguments::{Names, tensors};
+use super::codes;
 use super::error::Pt2Error;
 use super::read::{Reader, meta};
 use super::schema::{self, Argument as Arg, NamedArgument};
@@ -12,8 +13,11 @@ use crate::ids::{NodeId, ValueId};
 /// The operation that runs a sub-graph with gradients or without.
 pub(super) const SET_GRAD: &str = "torch.ops.higher_order.wrap_with_set_grad_enabled";
 
+/// The operation that runs a sub-graph with autocast on or off.
+const AUTOCAST: &str = "torch.ops.higher_order.wrap_with_autocast";
+
 /// The operations that run a sub-graph as it is.
-const INLINED: [&str; 2] = [SET_GRAD, "torch.ops.higher_order.wrap_with_autocast"];
+const INLINED: [&str; 2] = [SET_GRAD, AUTOCAST];
 
 /// The arguments that switch an operation between training and evaluation.
 pub const SWITCHES: [&str; 3] = ["training", "train", "use_input_stats"];
@@ -136,6 +140,7 @@ impl Reader<'_> {
         {
             self.no_grad = !enabled;
         }
+        self.warnings.extend(lost_autocast(node));
         let inside = self.scope(sub, bound);
         self.no_grad = outside;
         let inside = inside?;
@@ -151,6 +156,17 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// What is lost when the sub-graph of a node is inlined: autocast, where it is on.
+fn lost_autocast(node: &schema::Node) -> Option<String> {
+    let [device, dtype, enabled, ..] = &*node.inputs.value else { return None };
+    let (AUTOCAST, Arg::AsBool(true)) = (node.target.value.as_str(), &enabled.arg.value) else { return None };
+    let device = if let Arg::AsString(device) = &device.arg.value { device } else { "a device" };
+    let dtype = if let Arg::AsScalarType(code) = dtype.arg.value { codes::dtype(code) } else { None };
+    let dtype = dtype.map_or_else(|| "another type".to_owned(), |dtype| dtype.to_string());
+    let place = place(node);
+    Some(format!("{place}: its autocast to {dtype} on {device} is left out when the graph runs, which changes results"))
 }
 
 /// How a message names a node.

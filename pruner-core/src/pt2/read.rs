@@ -25,6 +25,8 @@ pub(super) struct Program {
     pub(super) stored: BTreeMap<ValueId, StoredTensor>,
     /// The value of each parameter, buffer and constant by its name; several names may be of one.
     pub(super) variables: BTreeMap<String, ValueId>,
+    /// What of the program the graph does not say.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Reads the program `text`, which is the entry `entry`.
@@ -40,9 +42,9 @@ pub(super) fn read(text: &str, entry: &str, lists: &[StoredList]) -> Result<Prog
     let program: ExportedProgram = serde_json::from_str(text).map_err(json)?;
     let mut reader = Reader::new(text, lists);
     reader.program(&program)?;
-    let Reader { graph, sites, stored, variables, .. } = reader;
+    let Reader { graph, sites, stored, variables, warnings, .. } = reader;
     verify(&graph).map_err(|error| Pt2Error::program("graph", error.to_string()))?;
-    Ok(Program { graph, sites, stored, variables })
+    Ok(Program { graph, sites, stored, variables, warnings })
 }
 
 /// The folders of stored tensors.
@@ -62,6 +64,7 @@ pub(super) struct Reader<'a> {
     variables: BTreeMap<String, ValueId>,
     /// Whether what is read runs without gradients.
     pub(super) no_grad: bool,
+    pub(super) warnings: Vec<String>,
     /// The entries whose bytes belong to several tensors that are not the same.
     shared: BTreeSet<&'a str>,
 }
@@ -84,6 +87,7 @@ impl<'a> Reader<'a> {
             views: HashMap::new(),
             variables: BTreeMap::new(),
             no_grad: false,
+            warnings: Vec::new(),
             shared,
         }
     }

@@ -24,7 +24,8 @@ impl Pt2 {
     pub fn read_weights(&mut self, path: &Path) -> Result<usize, Pt2Error> {
         let map = Arc::new(Map::open(path).map_err(|source| Pt2Error::Io { path: path.to_owned(), source })?);
         let wrong = |what: String| Pt2Error::Weights { path: path.to_owned(), what };
-        let file = SafeTensors::deserialize(map.bytes()).map_err(|error| wrong(error.to_string()))?;
+        let file = SafeTensors::deserialize(map.bytes())
+            .map_err(|error| wrong(format!("it is no safetensors file: {error}")))?;
         let mut replacements = Vec::new();
         let mut named: BTreeMap<ValueId, &str> = BTreeMap::new();
         let mut tensors = file.tensors();

@@ -1,11 +1,13 @@
 //! The report as a person reads it.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use super::table::{Table, count, percent, score};
-use super::{GroupReport, Outcome, StepReport};
+use super::numbers::{count, percent, score};
+use super::{GroupReport, Outcome, Seconds, StepReport};
+use crate::deps::Pin;
 use crate::plan::{Reason, ScoreSummary};
+use crate::text::{Column, Table, wrapped};
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,51 +22,59 @@ impl fmt::Display for Outcome {
 
 impl fmt::Display for StepReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_header(f)?;
-        write!(f, "{}", self.counts())?;
-        let cut = self.cut_groups();
+        let limit = f.precision();
+        let line = |text: &str| wrapped(text, limit, 0, 2);
+        writeln!(f, "{}", line(&self.header()?))?;
+        self.counts().fmt(f)?;
+        let cut = self.cut_groups(limit);
         if cut.has_rows() {
-            write!(f, "cut:\n{cut}")?;
+            writeln!(f, "cut:")?;
+            cut.fmt(f)?;
         }
         let kept = self.kept_groups();
         if kept.has_rows() {
-            write!(f, "not cut:\n{kept}")?;
+            writeln!(f, "not cut:")?;
+            kept.fmt(f)?;
         }
         for alarm in &self.alarms {
-            writeln!(f, "alarm: {alarm}")?;
+            writeln!(f, "{}", line(&format!("alarm: {alarm}")))?;
         }
-        self.write_verification(f)?;
-        write!(f, "seconds: {:.3}", self.seconds.total())?;
-        let seconds = &self.seconds;
-        writeln!(f, " (score {:.3}, plan {:.3}, apply {:.3})", seconds.score, seconds.plan, seconds.apply)?;
-        match self.stop {
-            Some(stop) => write!(f, "the run is over: {stop}"),
-            None if self.pruned() => f.write_str("the run goes on"),
-            None => f.write_str("the run goes on; there is nothing to train for before the next step"),
+        if let Some(verified) = self.verified() {
+            writeln!(f, "{}", line(&verified))?;
         }
+        let Seconds { score, plan, apply } = self.seconds;
+        let total = self.seconds.total();
+        let seconds = format!("seconds: {total:.3} (score {score:.3}, plan {plan:.3}, apply {apply:.3})");
+        writeln!(f, "{}", line(&seconds))?;
+        f.write_str(&line(&match self.stop {
+            Some(stop) => format!("the run is over: {stop}"),
+            None if self.pruned() => "the run goes on".to_owned(),
+            None => "the run goes on; there is nothing to train for before the next step".to_owned(),
+        }))
     }
 }
 
 impl StepReport {
-    fn write_header(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "step {} of {}: {}", self.step, self.steps, self.outcome)?;
+    fn header(&self) -> Result<String, fmt::Error> {
+        let mut text = format!("step {} of {}: {}", self.step, self.steps, self.outcome);
         if self.pruned() {
             let groups = self.groups.iter().filter(|group| group.cut() > 0).count();
             let channels: usize = self.groups.iter().map(GroupReport::cut).sum();
-            write!(f, " {} from {}", counted(channels, "channel"), counted(groups, "group"))?;
+            write!(text, " {} from {}", counted(channels, "channel"), counted(groups, "group"))?;
         }
-        write!(f, "; {} of all channels are gone, {} asked", percent(self.achieved), percent(self.target))?;
+        write!(text, "; {} of all channels are gone, {} asked", percent(self.achieved), percent(self.target))?;
         if self.gap_channels > 0 {
-            write!(f, " ({} short)", counted(self.gap_channels, "channel"))?;
+            write!(text, " ({} short)", counted(self.gap_channels, "channel"))?;
         }
-        match self.seed {
-            Some(seed) => writeln!(f, ", seed {seed}"),
-            None => writeln!(f),
+        if let Some(seed) = self.seed {
+            write!(text, ", seed {seed}")?;
         }
+        Ok(text)
     }
 
     fn counts(&self) -> Table {
-        let mut table = Table::new(1, &["", "before", "after", "change"]);
+        let columns = ["before", "after", "change"].map(|heading| (heading, Column::Right));
+        let mut table = Table::new(&[&[("", Column::Left)], &columns[..]].concat());
         let rows = [
             ("channels", self.before.channels, self.after.channels),
             ("params", self.before.params, self.after.params),
@@ -79,26 +89,25 @@ impl StepReport {
         table
     }
 
-    fn cut_groups(&self) -> Table {
-        let header = ["group", "name", "initial", "before", "after", "min", "median", "max", "cut up to"];
-        let mut table = Table::new(2, &header);
-        for group in self.groups.iter().filter(|group| group.cut() > 0) {
-            let summary = |of: fn(&ScoreSummary) -> f64| {
-                group.scores.as_ref().map_or_else(|| "-".to_owned(), |scores| score(of(scores)))
-            };
-            table.push([
-                group.group.to_string(),
-                group.name.clone(),
-                group.initial_size.to_string(),
-                group.size_before.to_string(),
-                group.size_after.to_string(),
-                summary(|scores| scores.min),
-                summary(|scores| scores.median),
-                summary(|scores| scores.max),
-                group.threshold.map_or_else(|| "-".to_owned(), score),
-            ]);
+    /// The groups that were cut, with their scores where `limit` has room for these.
+    fn cut_groups(&self, limit: Option<usize>) -> Table {
+        let cut: Vec<_> = self.groups.iter().filter(|group| group.cut() > 0).collect();
+        let mut columns: Vec<Shown> = vec![
+            ("group", Column::Left, |group| group.group.to_string()),
+            ("name", Column::Name, |group| group.name.clone()),
+        ];
+        if cut.iter().any(|group| group.size_before != group.initial_size) {
+            columns.push(("initial", Column::Right, |group| group.initial_size.to_string()));
         }
-        table
+        columns.push(("before", Column::Right, |group| group.size_before.to_string()));
+        columns.push(("after", Column::Right, |group| group.size_after.to_string()));
+        let narrow = filled(&columns, &cut);
+        columns.push(("min", Column::Right, |group| summary(group, |scores| scores.min)));
+        columns.push(("median", Column::Right, |group| summary(group, |scores| scores.median)));
+        columns.push(("max", Column::Right, |group| summary(group, |scores| scores.max)));
+        columns.push(("cut ≤", Column::Right, |group| group.threshold.map_or_else(|| "-".to_owned(), score)));
+        let wide = filled(&columns, &cut);
+        if limit.is_some_and(|limit| limit < wide.width()) { narrow } else { wide }
     }
 
     /// A row per reason: how many groups, and the names of the first.
@@ -109,7 +118,8 @@ impl StepReport {
                 by_reason.entry((reason.code(), in_short(reason))).or_default().push(&group.name);
             }
         }
-        let mut table = Table::new(3, &["groups", "reason", ""]);
+        let columns = [("groups", Column::Right), ("reason", Column::Left), ("", Column::Note)];
+        let mut table = Table::new(&columns);
         for ((_, reason), names) in by_reason {
             const SHOWN: usize = 3;
             let mut shown = names[..names.len().min(SHOWN)].join(", ");
@@ -121,21 +131,37 @@ impl StepReport {
         table
     }
 
-    fn write_verification(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(verification) = &self.verification else { return Ok(()) };
-        f.write_str("verified: the network runs, its outputs are ")?;
-        f.write_str(if verification.finite { "finite" } else { "NOT FINITE" })?;
-        match verification.max_abs_difference {
-            Some(difference) => writeln!(f, ", at most {difference:.1e} from those of the masked network"),
-            None => writeln!(f),
-        }
+    fn verified(&self) -> Option<String> {
+        let verification = self.verification.as_ref()?;
+        let finite = if verification.finite { "finite" } else { "NOT FINITE" };
+        let text = format!("verified: the network runs, its outputs are {finite}");
+        Some(match verification.max_abs_difference {
+            Some(difference) => format!("{text}, at most {difference:.1e} from those of the masked network"),
+            None => text,
+        })
     }
+}
+
+/// A column of groups: its heading, how it stands, and what it shows.
+type Shown = (&'static str, Column, fn(&GroupReport) -> String);
+
+fn filled(columns: &[Shown], groups: &[&GroupReport]) -> Table {
+    let mut table = Table::new(&columns.iter().map(|&(heading, column, _)| (heading, column)).collect::<Vec<_>>());
+    for group in groups {
+        table.push(columns.iter().map(|(_, _, cell)| cell(group)).collect::<Vec<_>>());
+    }
+    table
+}
+
+fn summary(group: &GroupReport, of: fn(&ScoreSummary) -> f64) -> String {
+    group.scores.as_ref().map_or_else(|| "-".to_owned(), |scores| score(of(scores)))
 }
 
 /// A reason without what differs between groups that have it.
 fn in_short(reason: &Reason) -> String {
     match reason {
         Reason::NonFiniteScore { .. } => "a score is not finite".to_owned(),
+        Reason::Pinned { pin: Pin::Operation { op, .. } } => format!("pinned by {op}"),
         reason => reason.to_string(),
     }
 }

@@ -1,10 +1,11 @@
 //! What a step did, and why.
 //!
-//! A [`StepReport`] is plain data: it serialises to one line of JSON and prints as a table.
+//! A [`StepReport`] is plain data: it serialises to one line of JSON and prints as tables; a precision, as in
+//! `{report:.80}`, is the width that their lines fit in.
 
 mod alarm;
 mod display;
-mod table;
+mod numbers;
 #[cfg(test)]
 mod tests;
 

@@ -62,6 +62,8 @@ fn a_step_that_pruned_prints_what_it_cut_and_why_the_rest_was_not() {
         .with_verification(Verification::new(Some(1.25e-7), Outputs::Finite));
     assert!(report.pruned() && report.should_train() && !report.is_terminal());
     insta::assert_snapshot!("pruned", report);
+    insta::assert_snapshot!("pruned-narrow", format!("{report:.60}"));
+    assert!(format!("{report:.60}").lines().all(|line| line.chars().count() <= 60));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use pruner_core::deps::{Analysis, Group as _, Kept};
-use pruner_core::pt2::{Mode, Pt2, StoredTensor};
+use pruner_core::pt2::{Mode, Pt2, Pt2Error, StoredTensor};
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -102,12 +102,22 @@ pub(crate) fn replaced(name: &str, at: &str, from: &str, to: &str) -> Vec<u8> {
     json(name, at, &text.replacen(from, to, 1))
 }
 
+fn read_bytes(bytes: &[u8]) -> Result<Pt2, Pt2Error> {
+    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+    file.write_all(bytes).expect("it can be written");
+    Pt2::open(file.path())
+}
+
+/// An archive of bytes, read.
+#[track_caller]
+pub(crate) fn read(bytes: &[u8]) -> Pt2 {
+    read_bytes(bytes).expect("the archive is sound")
+}
+
 /// What is wrong with an archive.
 #[track_caller]
 pub(crate) fn error(bytes: &[u8]) -> String {
-    let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
-    file.write_all(bytes).expect("it can be written");
-    Pt2::open(file.path()).expect_err("the archive is wrong").to_string()
+    read_bytes(bytes).expect_err("the archive is wrong").to_string()
 }
 
 /// What is left where the last half of every group that can be cut is gone.
