@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pruner_core::exec::{ExecError, GraphModule, Mode, Program};
-use pruner_core::graph::{Argument, Graph, Origin, TensorMeta};
+use pruner_core::graph::{Argument, Dtype, Graph, Origin, TensorMeta};
 use pruner_core::ids::{NodeId, ValueId};
 use pruner_core::trace::trace;
 use tch::nn::{self, Module, ModuleT};
@@ -324,4 +324,14 @@ fn a_module_can_be_sent_to_another_thread_and_its_programs_shared() {
     let expected = module.forward_t(&example(0), false);
     let output = std::thread::spawn(move || module.forward_t(&example(0), false)).join().expect("it runs");
     assert!(output.equal(&expected));
+}
+
+#[test]
+fn what_is_asserted_of_element_types_does_not_stop_a_run() {
+    let arguments = vec![("a", Argument::Value(ValueId::new(0))), ("dtype", Argument::Dtype(Dtype::BF16))];
+    let mut graph = graph_of("aten::_assert_tensor_metadata", "", arguments, 0);
+    graph.set_outputs(vec![ValueId::new(0)]);
+    let module = GraphModule::new(graph, BTreeMap::new(), Device::Cpu).expect("it is prepared");
+    let x = waves(&[2, 3], 1);
+    assert_eq!(module.forward(&[x.shallow_clone()], Mode::Eval).expect("it runs"), [x]);
 }

@@ -55,7 +55,7 @@ pub(crate) struct Prune {
     train_mode: bool,
 
     /// Write the weights that are left as safetensors.
-    #[arg(long, value_name = "FILE", help_heading = "What is written")]
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "What is written")]
     save_weights: Option<PathBuf>,
 
     /// Write the plan as JSON.
@@ -63,7 +63,7 @@ pub(crate) struct Prune {
     save_plan: Option<PathBuf>,
 
     /// Write what is left of every tensor as JSON, for `replay` and `verify`.
-    #[arg(long, value_name = "FILE", help_heading = "What is written")]
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run", help_heading = "What is written")]
     manifest: Option<PathBuf>,
 
     /// Write the report as JSON.

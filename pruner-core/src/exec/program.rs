@@ -10,6 +10,9 @@ use crate::aten::{Call, Operator};
 use crate::graph::{Argument, Graph, Node, Origin};
 use crate::ids::ValueId;
 
+/// What a program asserts of element types and devices, which need not be those of this run.
+const METADATA: &str = "aten::_assert_tensor_metadata";
+
 /// What is shown every value that a node makes.
 pub type Observer<'a> = &'a mut dyn FnMut(ValueId, &Tensor);
 
@@ -48,6 +51,9 @@ impl Program {
         let mut steps = Vec::with_capacity(graph.nodes().len());
         let nodes: Vec<Cow<'_, Node>> = graph.nodes().map(|(_, node)| without_layout(node)).collect();
         for ((id, _), node) in graph.nodes().zip(&nodes) {
+            if node.op == METADATA {
+                continue;
+            }
             let describe = || graph.describe(id);
             let operands = node
                 .inputs()

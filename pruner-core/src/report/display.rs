@@ -44,8 +44,11 @@ impl fmt::Display for StepReport {
         }
         let Seconds { score, plan, apply } = self.seconds;
         let total = self.seconds.total();
-        let seconds = format!("seconds: {total:.3} (score {score:.3}, plan {plan:.3}, apply {apply:.3})");
-        writeln!(f, "{}", line(&seconds))?;
+        // A step that was not made took no time.
+        if total > 0.0 {
+            let seconds = format!("seconds: {total:.3} (score {score:.3}, plan {plan:.3}, apply {apply:.3})");
+            writeln!(f, "{}", line(&seconds))?;
+        }
         f.write_str(&line(&match self.stop {
             Some(stop) => format!("the run is over: {stop}"),
             None if self.pruned() => "the run goes on".to_owned(),
