@@ -14,7 +14,7 @@ use pruner::importance::{Importance, ImportanceError, Signals, Weights};
 use pruner::plan::{Limits, Reason, Scope};
 use pruner::pruner::{GroupPruner, Pruner as _, Settings};
 use pruner::report::{Outcome, StepReport};
-use pruner::scheduler::Scheduler;
+use pruner::scheduler::{Position, Scheduler};
 use pruner::schedulers::Linear;
 use pruner::trace::trace;
 use pruner_bench::rng::Rng;
@@ -50,7 +50,7 @@ struct Twice {}
 
 #[typetag::serde(name = "twice")]
 impl Scheduler for Twice {
-    fn ratio(&self, _: usize, _: usize) -> f64 {
+    fn ratio(&self, _: Position) -> f64 {
         1.0
     }
 }
@@ -69,8 +69,8 @@ struct Half {}
 
 #[typetag::serde(name = "half-for-tests")]
 impl Scheduler for Half {
-    fn ratio(&self, step: usize, steps: usize) -> f64 {
-        step as f64 / steps.max(1) as f64 / 2.0
+    fn ratio(&self, at: Position) -> f64 {
+        at.progress() / 2.0
     }
 }
 

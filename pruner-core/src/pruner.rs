@@ -16,7 +16,7 @@ use crate::optim::Follow;
 use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, select, stop_reason};
 use crate::registry;
 use crate::report::{Seconds, StepReport};
-use crate::scheduler::{self, Scheduler, SchedulerError};
+use crate::scheduler::{self, Position, Scheduler, SchedulerError};
 
 /// A score per coordinate that is left, by group.
 type Scores = BTreeMap<GroupId, Vec<f64>>;
@@ -159,7 +159,7 @@ impl GroupPruner {
             return Err(PruneError::NoSteps);
         }
         settings.limits.validate()?;
-        scheduler::check(settings.scheduler.as_ref(), settings.steps)?;
+        scheduler::check(settings.scheduler.as_ref(), settings.steps, settings.limits.target_ratio)?;
         let analysis = Analysis::new(module.graph())?;
         for member in analysis.groups().iter().filter(|group| group.pin().is_none()).flat_map(Group::members) {
             let dtype = module.graph().value(member.value).meta.dtype;
@@ -235,7 +235,8 @@ impl GroupPruner {
 
     fn select(&self, scores: &Scores) -> Result<Selection, PruneError> {
         let Settings { scheduler, steps, limits, .. } = &self.settings;
-        let progress = scheduler::ratio(scheduler.as_ref(), (self.step + 1).min(*steps), *steps)?;
+        let at = Position::new((self.step + 1).min(*steps), *steps, limits.target_ratio);
+        let progress = scheduler::ratio(scheduler.as_ref(), at)?;
         Ok(select(&self.groups(), scores, limits, progress)?)
     }
 

@@ -2,7 +2,7 @@
 
 use pruner_core::register_scheduler;
 use pruner_core::registry::{self, Kind, RegistryError};
-use pruner_core::scheduler::{Scheduler, progress};
+use pruner_core::scheduler::{Position, Scheduler};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -22,8 +22,8 @@ fn two() -> i32 {
 
 #[typetag::serde(name = "power")]
 impl Scheduler for Power {
-    fn ratio(&self, step: usize, steps: usize) -> f64 {
-        progress(step, steps).powi(self.exponent)
+    fn ratio(&self, at: Position) -> f64 {
+        at.progress().powi(self.exponent)
     }
 }
 
@@ -35,7 +35,7 @@ struct All {
 
 #[typetag::serde(name = "all")]
 impl Scheduler for All {
-    fn ratio(&self, _: usize, _: usize) -> f64 {
+    fn ratio(&self, _: Position) -> f64 {
         1.0
     }
 }
@@ -72,7 +72,7 @@ fn a_config_names_a_scheduler_by_a_string_or_an_object() {
     }
     let half = |config: Value| {
         let config: Config = serde_json::from_value(json!({"scheduler": config})).expect("the config is right");
-        config.scheduler.ratio(1, 2)
+        config.scheduler.ratio(Position::new(1, 2, 0.5))
     };
     assert!((half(json!("power")) - 0.25).abs() < f64::EPSILON);
     assert!((half(json!({"scheduler": "power", "exponent": 1})) - 0.5).abs() < f64::EPSILON);

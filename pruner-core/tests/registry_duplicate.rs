@@ -4,7 +4,7 @@ use pruner_core::registry;
 use serde_json::Value;
 
 mod one {
-    use pruner_core::scheduler::{Scheduler, progress};
+    use pruner_core::scheduler::{Position, Scheduler};
     use serde::{Deserialize, Serialize};
 
     pruner_core::register_scheduler!("twin", "the one");
@@ -14,14 +14,14 @@ mod one {
 
     #[typetag::serde(name = "twin")]
     impl Scheduler for One {
-        fn ratio(&self, step: usize, steps: usize) -> f64 {
-            progress(step, steps)
+        fn ratio(&self, at: Position) -> f64 {
+            at.progress()
         }
     }
 }
 
 mod other {
-    use pruner_core::scheduler::Scheduler;
+    use pruner_core::scheduler::{Position, Scheduler};
     use serde::{Deserialize, Serialize};
 
     pruner_core::register_scheduler!("twin", "the other");
@@ -31,7 +31,7 @@ mod other {
 
     #[typetag::serde(name = "twin")]
     impl Scheduler for Other {
-        fn ratio(&self, _: usize, _: usize) -> f64 {
+        fn ratio(&self, _: Position) -> f64 {
             1.0
         }
     }

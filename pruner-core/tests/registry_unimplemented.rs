@@ -1,7 +1,7 @@
 //! A plugin that is implemented under one name and listed under another is found.
 
 use pruner_core::registry::{self, RegistryError};
-use pruner_core::scheduler::Scheduler;
+use pruner_core::scheduler::{Position, Scheduler};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ struct Listed {}
 
 #[typetag::serde(name = "listed")]
 impl Scheduler for Listed {
-    fn ratio(&self, _: usize, _: usize) -> f64 {
+    fn ratio(&self, _: Position) -> f64 {
         1.0
     }
 }

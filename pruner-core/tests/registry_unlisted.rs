@@ -1,7 +1,7 @@
 //! A plugin that can be read but is not listed is found.
 
 use pruner_core::registry;
-use pruner_core::scheduler::Scheduler;
+use pruner_core::scheduler::{Position, Scheduler};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -9,7 +9,7 @@ struct Shy {}
 
 #[typetag::serde(name = "shy")]
 impl Scheduler for Shy {
-    fn ratio(&self, _: usize, _: usize) -> f64 {
+    fn ratio(&self, _: Position) -> f64 {
         1.0
     }
 }

@@ -1,12 +1,12 @@
 //! `cubic`: most of the target early, while much is redundant.
 
 use pruner_core::register_scheduler;
-use pruner_core::scheduler::{Scheduler, progress};
+use pruner_core::scheduler::{Position, Scheduler};
 use serde::{Deserialize, Serialize};
 
 register_scheduler!("cubic", "1 - (1 - t)³: fast at first, ever slower towards the end");
 
-/// The part of the target reached is `1 − (1 − t)³` with `t = step / steps`.
+/// The part of the target reached is `1 − (1 − t)³` with t the part of the run that is over.
 ///
 /// Source: automated gradual pruning, Zhu & Gupta, *To prune, or not to prune* (arXiv 1710.01878), with an initial
 /// sparsity of 0.
@@ -16,8 +16,8 @@ pub struct Cubic {}
 
 #[typetag::serde(name = "cubic")]
 impl Scheduler for Cubic {
-    fn ratio(&self, step: usize, steps: usize) -> f64 {
-        1.0 - (1.0 - progress(step, steps)).powi(3)
+    fn ratio(&self, at: Position) -> f64 {
+        1.0 - (1.0 - at.progress()).powi(3)
     }
 }
 
@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn the_first_of_four_steps_takes_more_than_half() {
-        let ratios: Vec<f64> = (0..=4).map(|step| Cubic {}.ratio(step, 4)).collect();
+        let ratios: Vec<f64> = (0..=4).map(|step| Cubic {}.ratio(Position::new(step, 4, 0.5))).collect();
         assert_eq!(ratios, [0.0, 0.578_125, 0.875, 0.984_375, 1.0]);
     }
 }

@@ -1,7 +1,7 @@
 //! `linear`: the same part of the target at every step.
 
 use pruner_core::register_scheduler;
-use pruner_core::scheduler::{Scheduler, progress};
+use pruner_core::scheduler::{Position, Scheduler};
 use serde::{Deserialize, Serialize};
 
 register_scheduler!("linear", "t: the same part of the target at every step");
@@ -13,8 +13,8 @@ pub struct Linear {}
 
 #[typetag::serde(name = "linear")]
 impl Scheduler for Linear {
-    fn ratio(&self, step: usize, steps: usize) -> f64 {
-        progress(step, steps)
+    fn ratio(&self, at: Position) -> f64 {
+        at.progress()
     }
 }
 
@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn every_step_takes_the_same_part() {
-        let ratios: Vec<f64> = (0..=4).map(|step| Linear {}.ratio(step, 4)).collect();
+        let ratios: Vec<f64> = (0..=4).map(|step| Linear {}.ratio(Position::new(step, 4, 0.5))).collect();
         assert_eq!(ratios, [0.0, 0.25, 0.5, 0.75, 1.0]);
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use pruner_core::register_scheduler;
-use pruner_core::scheduler::Scheduler;
+use pruner_core::scheduler::{Position, Scheduler};
 use serde::{Deserialize, Serialize};
 
 register_scheduler!("one-shot", "the whole target at one step");
@@ -33,8 +33,8 @@ impl Default for OneShot {
 
 #[typetag::serde(name = "one-shot")]
 impl Scheduler for OneShot {
-    fn ratio(&self, step: usize, steps: usize) -> f64 {
-        if step >= self.at.get().min(steps) { 1.0 } else { 0.0 }
+    fn ratio(&self, at: Position) -> f64 {
+        if at.step >= self.at.get().min(at.steps) { 1.0 } else { 0.0 }
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
     #[track_caller]
     fn check(at: usize, expected: [f64; 4]) {
         let scheduler = OneShot::default().with_at(NonZeroUsize::new(at).expect("steps are counted from 1"));
-        let ratios: Vec<f64> = (0..=3).map(|step| scheduler.ratio(step, 3)).collect();
+        let ratios: Vec<f64> = (0..=3).map(|step| scheduler.ratio(Position::new(step, 3, 0.5))).collect();
         assert_eq!(ratios, expected, "at {at}");
     }
 

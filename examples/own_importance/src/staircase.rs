@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use pruner::register_scheduler;
-use pruner::scheduler::{Scheduler, progress};
+use pruner::scheduler::{Position, Scheduler};
 use serde::{Deserialize, Serialize};
 
 register_scheduler!("staircase", "a few equal stairs with level ground between them");
@@ -18,8 +18,8 @@ pub struct Staircase {
 
 #[typetag::serde(name = "staircase")]
 impl Scheduler for Staircase {
-    fn ratio(&self, step: usize, steps: usize) -> f64 {
+    fn ratio(&self, at: Position) -> f64 {
         let stairs = self.stairs.get() as f64;
-        (progress(step, steps) * stairs).floor() / stairs
+        (at.progress() * stairs).floor() / stairs
     }
 }

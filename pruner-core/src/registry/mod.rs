@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use pruner_core::register_scheduler;
-//! use pruner_core::scheduler::{Scheduler, progress};
+//! use pruner_core::scheduler::{Position, Scheduler};
 //! use serde::{Deserialize, Serialize};
 //!
 //! register_scheduler!("square", "t²: slow at first");
@@ -16,13 +16,13 @@
 //!
 //! #[typetag::serde(name = "square")]
 //! impl Scheduler for Square {
-//!     fn ratio(&self, step: usize, steps: usize) -> f64 {
-//!         progress(step, steps).powi(2)
+//!     fn ratio(&self, at: Position) -> f64 {
+//!         at.progress().powi(2)
 //!     }
 //! }
 //!
 //! let scheduler = pruner_core::registry::scheduler_from("square", serde_json::Value::Null)?;
-//! assert_eq!(scheduler.ratio(1, 2), 0.25);
+//! assert_eq!(scheduler.ratio(Position::new(1, 2, 0.5)), 0.25);
 //! # pruner_core::registry::check()?;
 //! # Ok::<(), pruner_core::registry::RegistryError>(())
 //! ```

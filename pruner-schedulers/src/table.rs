@@ -1,0 +1,72 @@
+//! `table`: parts of the target at steps that are named.
+
+use pruner_core::register_scheduler;
+use pruner_core::scheduler::{Position, Scheduler};
+use serde::{Deserialize, Serialize};
+
+register_scheduler!("table", "parts of the target at steps that are named");
+
+/// The part of the target reached is that of the last named step that is done: nothing before the first, and all once the
+/// run is over, whatever the table says.
+///
+/// In TOML: `scheduler = { scheduler = "table", parts = [[1, 0.3], [4, 0.8]] }`. By default the table is empty, and the last
+/// step cuts all.
+///
+/// Source: the multi-step schedule of NNCF, whose levels are ratios; here they are parts of the target ratio.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Table {
+    /// Steps, counted from 1, each with the part of the target, in `[0, 1]`, that is reached at it.
+    pub parts: Vec<(usize, f64)>,
+}
+
+impl Table {
+    /// With the part of the target that is reached at a step.
+    #[must_use]
+    pub fn with_part(mut self, step: usize, part: f64) -> Self {
+        self.parts.push((step, part));
+        self
+    }
+}
+
+#[typetag::serde(name = "table")]
+impl Scheduler for Table {
+    fn ratio(&self, at: Position) -> f64 {
+        if at.step >= at.steps {
+            return 1.0;
+        }
+        let done = self.parts.iter().filter(|(step, _)| *step <= at.step);
+        done.max_by_key(|(step, _)| *step).map_or(0.0, |(_, part)| *part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pruner_core::scheduler::check;
+
+    use super::*;
+
+    #[test]
+    fn a_part_holds_until_the_next_and_the_last_step_takes_the_rest() {
+        let table = Table::default().with_part(1, 0.25).with_part(3, 0.75);
+        let ratios: Vec<f64> = (0..=5).map(|step| table.ratio(Position::new(step, 5, 0.5))).collect();
+        assert_eq!(ratios, [0.0, 0.25, 0.25, 0.75, 0.75, 1.0]);
+        assert_eq!(check(&table, 5, 0.5), Ok(()));
+    }
+
+    #[test]
+    fn a_table_that_falls_or_leaves_the_unit_interval_is_refused_with_the_step() {
+        let falls = Table::default().with_part(1, 0.5).with_part(2, 0.25);
+        let error = check(&falls, 5, 0.5).expect_err("what is cut stays cut").to_string();
+        assert!(error.contains("falls from 0.5 to 0.25 at step 2 of 5"), "{error}");
+        let error = check(&Table::default().with_part(2, 1.5), 5, 0.5).expect_err("it is no part").to_string();
+        assert!(error.contains("gives 1.5 at step 2 of 5"), "{error}");
+    }
+
+    #[test]
+    fn a_config_lists_steps_with_their_parts() {
+        let config = serde_json::json!({ "parts": [[1, 0.3], [4, 0.8]] });
+        let table = pruner_core::registry::scheduler_from("table", config).expect("it is read");
+        assert!((table.ratio(Position::new(2, 9, 0.5)) - 0.3).abs() < 1e-15);
+    }
+}
