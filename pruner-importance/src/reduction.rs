@@ -39,7 +39,9 @@ impl Reduction {
         fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
         finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<Option<Tensor>, ImportanceError> {
-        let Some(device) = members.first().map(|(_, tensor)| tensor.device()) else { return Ok(None) };
+        if members.is_empty() {
+            return Ok(None);
+        }
         let folds = members
             .iter()
             .map(|(member, tensor)| slices::per_coordinate(member, tensor, size, &fold))
@@ -51,9 +53,21 @@ impl Reduction {
             return Ok(Some(finish(&fold(&Tensor::f_stack(&folds, 1)?, &[1])?)?));
         }
         let scores = folds.iter().map(finish).collect::<Result<Vec<_>, _>>()?;
-        let missing =
-            members.iter().map(|(member, _)| slices::missing(member, size, device)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(self.of_scores(&scores, &missing, device)?))
+        let members: Vec<_> = members.iter().map(|(member, _)| *member).collect();
+        self.reduce_scores(size, &members, &scores)
+    }
+
+    /// The score of each coordinate of a group of `size` where those of its members, one vector of shape `[size]` for each, are
+    /// not folds; [`Reduction::None`] is their sum. `None` where there are no members.
+    pub fn reduce_scores(
+        self,
+        size: usize,
+        members: &[&Member],
+        scores: &[Tensor],
+    ) -> Result<Option<Tensor>, ImportanceError> {
+        let Some(device) = scores.first().map(Tensor::device) else { return Ok(None) };
+        let missing = members.iter().map(|member| slices::missing(member, size, device));
+        Ok(Some(self.of_scores(scores, &missing.collect::<Result<Vec<_>, _>>()?, device)?))
     }
 
     fn of_scores(self, scores: &[Tensor], missing: &[Option<Tensor>], device: Device) -> Result<Tensor, TchError> {

@@ -75,22 +75,52 @@ pub fn gather(
         }
         Layout::Blocks(_) | Layout::Table(_) => {}
     }
-    let mut places: Vec<Vec<i64>> = vec![Vec::new(); size];
-    for (position, coordinate) in member.layout.places() {
-        places.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))?.push(position as i64);
-    }
-    let most = places.iter().map(Vec::len).max().unwrap_or(0);
+    let Places { index, most, padded } = Places::of(member, size)?;
     if most == 0 {
         return Ok(Tensor::f_zeros([size as i64], (Kind::Float, positions.device()))?);
     }
-    let padding = member.layout.len() as i64;
-    let padded = places.iter().any(|places| places.len() < most);
-    let index: Vec<i64> =
-        places.into_iter().flat_map(|places| places.into_iter().chain(std::iter::repeat(padding)).take(most)).collect();
     let index = to_device(&Tensor::f_from_slice(&index)?, positions.device())?;
     let source = if padded { positions.f_constant_pad_nd([0, 1])? } else { positions.shallow_clone() };
     let gathered = source.f_index_select(0, &index)?.f_view([size as i64, most as i64])?;
     folded(member, &gathered, &[1], size, fold)
+}
+
+/// The elements of each coordinate of a group of `size`, a row of `[size, elements]` for each, in at least single precision.
+///
+/// Rows of coordinates that have fewer positions than others end with zeros.
+pub fn rows(member: &Member, tensor: &Tensor, size: usize) -> Result<Tensor, ImportanceError> {
+    let (shape, len) = (tensor.size(), member.layout.len());
+    if shape.get(member.dim) != Some(&(len as i64)) {
+        return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: len });
+    }
+    let Places { index, most, .. } = Places::of(member, size)?;
+    let wide = widen(member, tensor)?.f_movedim_int(member.dim as i64, 0)?;
+    let inner: i64 = wide.size()[1..].iter().product();
+    // One position more, of zeros, for coordinates that have too few.
+    let source = wide.f_reshape([len as i64, inner])?.f_constant_pad_nd([0, 0, 0, 1])?;
+    let index = to_device(&Tensor::f_from_slice(&index)?, tensor.device())?;
+    Ok(source.f_index_select(0, &index)?.f_reshape([size as i64, most as i64 * inner])?)
+}
+
+/// The positions of each coordinate, as many for each; where one has fewer, the position after the last fills up.
+struct Places {
+    index: Vec<i64>,
+    most: usize,
+    padded: bool,
+}
+
+impl Places {
+    fn of(member: &Member, size: usize) -> Result<Self, ImportanceError> {
+        let mut places: Vec<Vec<i64>> = vec![Vec::new(); size];
+        for (position, coordinate) in member.layout.places() {
+            places.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))?.push(position as i64);
+        }
+        let most = places.iter().map(Vec::len).max().unwrap_or(0);
+        let padded = places.iter().any(|places| places.len() < most);
+        let filler = std::iter::repeat(member.layout.len() as i64);
+        let index = places.into_iter().flat_map(|places| places.into_iter().chain(filler.clone()).take(most)).collect();
+        Ok(Self { index, most, padded })
+    }
 }
 
 /// Which coordinates of a group of `size` do not occur in the member, as `[size]` truth values on `device`; `None` if all

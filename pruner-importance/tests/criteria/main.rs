@@ -2,7 +2,10 @@
 
 mod bn_scale;
 mod contract;
+mod fpgm;
+mod lamp;
 mod magnitude;
+mod mix;
 mod normalizer;
 mod random;
 mod reference;

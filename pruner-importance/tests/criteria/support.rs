@@ -69,6 +69,12 @@ impl Case {
         self.weight(tensor, dim, layout)
     }
 
+    /// With the member of this number as one that reads the coordinates.
+    pub(crate) fn input(mut self, index: usize) -> Self {
+        self.group.members[index].side = Side::Input;
+        self
+    }
+
     pub(crate) fn member(
         mut self,
         tensor: Tensor,
@@ -139,6 +145,7 @@ pub(crate) fn conv_bn_conv() -> Case {
         .member(tensor(&[0.0, 4.0], &[2]), 0, Layout::Identity(2), batch_norm("bias"), true)
         .member(tensor(&[1e6, 0.0], &[2]), 0, Layout::Identity(2), batch_norm("running_mean"), false)
         .plain(tensor(&[84.0, 0.0], &[1, 2, 1, 1]), 1)
+        .input(4)
 }
 
 pub(crate) fn tensor(elements: &[f32], shape: &[i64]) -> Tensor {

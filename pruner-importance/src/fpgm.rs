@@ -1,0 +1,84 @@
+//! `fpgm`: how far a filter is from the others, which could stand in for it.
+
+use pruner_core::deps::{Group, Member, Side};
+use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::register_importance;
+use serde::{Deserialize, Serialize};
+use tch::{Kind, TchError, Tensor};
+
+use crate::{Normalizer, Reduction};
+
+register_importance!("fpgm", "sum of the distances of the filter of a coordinate to the others");
+
+/// The score of a coordinate is `Σ ‖F − F'‖₂` over the filters F' of the other coordinates, with F its own: filters near the
+/// geometric median of a layer can be told from the others least, and go first. It has the unit of the weights unless it is
+/// normalised.
+///
+/// The filters are those of the layers that make the coordinates, where their weights have two dimensions or more; biases and
+/// norms are none. A group that no layer makes has no score.
+///
+/// Source: He et al., *Filter Pruning via Geometric Median* (arXiv 1811.00250).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fpgm {
+    /// How the scores of several layers, as those of a residual stage, become one; with none it is their sum. Default: mean.
+    pub reduction: Reduction,
+    /// How groups are scaled before they are ranked together. Default: mean.
+    pub normalizer: Normalizer,
+}
+
+impl Fpgm {
+    /// With another reduction.
+    #[must_use]
+    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// With another normaliser.
+    #[must_use]
+    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
+        self.normalizer = normalizer;
+        self
+    }
+}
+
+impl Default for Fpgm {
+    fn default() -> Self {
+        Self { reduction: Reduction::Mean, normalizer: Normalizer::Mean }
+    }
+}
+
+#[typetag::serde(name = "fpgm")]
+impl Importance for Fpgm {
+    fn needs(&self) -> Signals {
+        Signals::WEIGHTS
+    }
+
+    fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
+        let (mut members, mut scores) = (Vec::new(), Vec::new());
+        for (member, weight) in slices::trained(group, weights)? {
+            if member.side == Side::Output && weight.dim() >= 2 {
+                members.push(member);
+                scores.push(distances(member, weight, group.size())?);
+            }
+        }
+        let score = self.reduction.reduce_scores(group.size(), &members, &scores)?;
+        Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
+    }
+}
+
+/// The sum of the distances of every coordinate's filter to the others that the layer has.
+fn distances(member: &Member, weight: &Tensor, size: usize) -> Result<Tensor, ImportanceError> {
+    // In double precision, so that the distance of near filters is not lost in the products that it is computed from.
+    let filters = slices::rows(member, weight, size)?.f_to_kind(Kind::Double)?;
+    let missing = slices::missing(member, size, weight.device())?;
+    let sum = || -> Result<Tensor, TchError> {
+        let all = Tensor::f_cdist(&filters, &filters, 2.0, None::<i64>)?;
+        let Some(missing) = missing else { return all.f_sum_dim_intlist(1, false, Kind::Float) };
+        // What the layer does not have is at no distance.
+        let all = all.f_masked_fill(&missing, 0.0)?;
+        all.f_sum_dim_intlist(1, false, Kind::Float)?.f_masked_fill(&missing, 0.0)
+    };
+    Ok(sum()?)
+}

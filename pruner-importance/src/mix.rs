@@ -1,0 +1,94 @@
+//! `mix`: several criteria together.
+
+use pruner_core::deps::Group;
+use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, deserialize_importance};
+use pruner_core::register_importance;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::{Fpgm, Magnitude, Normalizer};
+
+register_importance!("mix", "a weighted sum of other criteria, each normalised");
+
+/// The score of a coordinate is `Σ a·n(s) / Σ a` over other criteria: s their scores of its group, n the normaliser and a their
+/// parts. A criterion that has nothing to say of a group is left out there; a group of which none has has no score.
+///
+/// In TOML: `importance = { importance = "mix", parts = [{ of = "magnitude" }, { of = { importance = "taylor" }, part = 2 }] }`.
+///
+/// Source: the mixed saliency of Chen et al., *HESSO* (arXiv 2409.09085).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mix {
+    /// The criteria with their parts. Default: magnitude and fpgm, equal parts.
+    pub parts: Vec<Part>,
+    /// How the scores that each criterion has for a group are scaled before they are added. Default: mean.
+    pub normalizer: Normalizer,
+}
+
+/// A criterion of a [`Mix`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The criterion.
+    #[serde(deserialize_with = "deserialize_importance")]
+    pub of: Box<dyn Importance>,
+    /// How much it counts, above 0. Default: 1.
+    #[serde(default = "one")]
+    pub part: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl Mix {
+    /// A mix of nothing yet.
+    pub fn new() -> Self {
+        Self { parts: Vec::new(), normalizer: Normalizer::Mean }
+    }
+
+    /// With another criterion, of which `part` counts.
+    #[must_use]
+    pub fn with(mut self, of: impl Importance + 'static, part: f64) -> Self {
+        self.parts.push(Part { of: Box::new(of), part });
+        self
+    }
+
+    /// With another normaliser.
+    #[must_use]
+    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
+        self.normalizer = normalizer;
+        self
+    }
+}
+
+impl Default for Mix {
+    fn default() -> Self {
+        Self::new().with(Magnitude::default(), 1.0).with(Fpgm::default(), 1.0)
+    }
+}
+
+#[typetag::serde(name = "mix")]
+impl Importance for Mix {
+    fn needs(&self) -> Signals {
+        self.parts.iter().fold(Signals::WEIGHTS, |needs, part| needs | part.of.needs())
+    }
+
+    fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
+        let (mut sum, mut whole): (Option<Tensor>, f64) = (None, 0.0);
+        for Part { of, part } in &self.parts {
+            if !(part.is_finite() && *part > 0.0) {
+                let what = format!("the part of `{}` is {part}; give a number above 0", of.typetag_name());
+                return Err(ImportanceError::Other(what.into()));
+            }
+            let Some(score) = of.score(group, weights)? else { continue };
+            let score = self.normalizer.apply(&score)?.f_mul_scalar(*part)?;
+            sum = Some(match sum {
+                Some(sum) => sum.f_add(&score)?,
+                None => score,
+            });
+            whole += part;
+        }
+        Ok(sum.map(|sum| sum.f_div_scalar(whole)).transpose()?)
+    }
+}
