@@ -24,7 +24,7 @@ fn removed(name: &str, scope: Scope, budget: Budget, of: fn(Counts) -> u64) -> f
 
 #[test]
 fn a_budget_is_met_and_hardly_more_is_cut() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         for share in [0.2, 0.5, 0.8] {
             for name in ["resnet18", "mobilenet_v2", "vit"] {
                 let params = removed(name, scope, Budget::Params(share), |counts| counts.params);

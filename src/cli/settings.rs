@@ -25,8 +25,8 @@ pub(crate) struct SettingsArgs {
     #[arg(long, value_name = "NAME", help_heading = "What goes")]
     importance: Option<String>,
 
-    /// What the ratio is a share of: each group's channels, or those of all together [default: local].
-    #[arg(long, value_name = "SCOPE", value_parser = ["local", "global"], help_heading = "What goes")]
+    /// What the ratio is a share of: each group's channels, those of all together, or of all that are made alike [default: local]
+    #[arg(long, value_name = "SCOPE", value_parser = ["local", "global", "isomorphic"], help_heading = "What goes")]
     scope: Option<String>,
 
     /// The seed of criteria that draw numbers [default: 0].

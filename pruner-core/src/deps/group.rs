@@ -67,7 +67,7 @@ pub struct Member {
 }
 
 /// What a dimension of a parameter is to the operation that reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
     /// Its coordinates are made here: the output side of a layer that contracts another axis.

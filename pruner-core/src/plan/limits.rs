@@ -34,6 +34,15 @@ pub enum Scope {
     Local,
     /// All groups together lose that share of their coordinates, those of the lowest scores first.
     Global,
+    /// The groups that are made alike lose that share together: those whose members are read by the same operations in the same
+    /// dimensions, whatever their sizes. So hidden units are ranked with hidden units and heads with heads. Source: Fang et al.,
+    /// *Isomorphic Pruning for Vision Models* (arXiv 2407.04616).
+    Isomorphic,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Local, Self::Global, Self::Isomorphic];
 }
 
 impl Default for Limits {

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::ignore::ignored;
-use super::space::{Space, is_above, remaining};
-use super::{Limits, LimitsError, Scope};
+use super::space::{Space, is_above, pool_sizes, remaining};
+use super::{Limits, LimitsError};
 use crate::deps::Group;
 
 /// Why no later step can cut anything.
@@ -66,14 +66,13 @@ pub(super) fn stop_of(spaces: &[Space], limits: &Limits) -> Option<StopReason> {
         return Some(StopReason::NothingPrunable);
     }
     // The groups that must still give something, and how much each may be asked for at most.
-    let asked: Vec<(&Space, usize)> = match limits.scope {
-        Scope::Local => spaces.iter().map(|space| (space, space.above(ratio))).collect(),
-        Scope::Global => {
-            let above = size.saturating_sub(remaining(initial, ratio));
-            spaces.iter().map(|space| (space, above)).collect()
-        }
+    let pools = pool_sizes(spaces.iter());
+    let above = |space: &Space| {
+        let (initial, size) = pools[&space.pool];
+        size.saturating_sub(remaining(initial, ratio))
     };
-    let asked: Vec<_> = asked.into_iter().filter(|(_, asked)| *asked > 0).collect();
+    let asked = spaces.iter().map(|space| (space, above(space))).filter(|(_, asked)| *asked > 0);
+    let asked: Vec<(&Space, usize)> = asked.collect();
     if asked.iter().any(|(space, asked)| space.largest_cut(*asked) > 0) {
         None
     } else if asked.iter().any(|(space, _)| space.cuts().next().is_some()) {

@@ -1,10 +1,10 @@
 //! Which coordinates of a group go first, and how many of each group.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::Limits;
-use super::space::{Members, Space, is_above, remaining};
+use super::space::{Members, Pool, Space, is_above, remaining};
 use super::verdict::{GroupVerdict, Reason, ScoreSummary, Verdict};
 use crate::deps::Group;
 
@@ -190,19 +190,27 @@ impl PartialEq for Next {
 
 impl Eq for Next {}
 
-pub(super) fn cut_global(states: &mut [State<'_>], limits: &Limits, ratio: f64) {
-    let ranks = || states.iter().filter(|state| state.ranks);
-    let initial: usize = ranks().map(|state| state.space.initial).sum();
-    let size: usize = ranks().map(|state| state.space.size).sum();
+/// Cuts the groups of every pool together.
+pub(super) fn cut_pools(states: &mut [State<'_>], limits: &Limits, ratio: f64) {
+    let mut pools: BTreeMap<Pool, Vec<usize>> = BTreeMap::new();
+    for (index, state) in states.iter().enumerate().filter(|(_, state)| state.ranks) {
+        pools.entry(state.space.pool.clone()).or_default().push(index);
+    }
+    for pool in pools.values() {
+        cut_together(states, pool, limits, ratio);
+    }
+}
+
+/// Cuts the groups of a pool, which all have scores.
+fn cut_together(states: &mut [State<'_>], pool: &[usize], limits: &Limits, ratio: f64) {
+    let initial: usize = pool.iter().map(|&index| states[index].space.initial).sum();
+    let size: usize = pool.iter().map(|&index| states[index].space.size).sum();
     let mut left = size.saturating_sub(remaining(initial, ratio));
     let mut left_in_run = size.saturating_sub(remaining(initial, limits.target_ratio));
     let met = !is_above(size, initial, ratio);
 
-    let mut heap: BinaryHeap<Reverse<Next>> = (0..states.len())
-        .filter(|&index| states[index].ranks)
-        .filter_map(|index| Next::of(states, index))
-        .map(Reverse)
-        .collect();
+    let mut heap: BinaryHeap<Reverse<Next>> =
+        pool.iter().filter_map(|&index| Next::of(states, index)).map(Reverse).collect();
     let asked = left;
     while left > 0 {
         let Some(Reverse(next)) = heap.pop() else { break };
@@ -220,9 +228,10 @@ pub(super) fn cut_global(states: &mut [State<'_>], limits: &Limits, ratio: f64) 
         left_in_run -= count;
         heap.extend(Next::of(states, next.state).map(Reverse));
     }
-    for state in states.iter_mut().filter(|state| state.ranks && state.taken == 0) {
+    for &index in pool {
+        let state = &mut states[index];
         // A group whose turn it was, and whose cut was too large for what was left, has its reason.
-        if !matches!(state.reason, Reason::Rounding { .. }) {
+        if state.taken == 0 && !matches!(state.reason, Reason::Rounding { .. }) {
             state.reason = state.explain(met, asked);
         }
     }

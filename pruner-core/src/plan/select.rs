@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::ignore::ignored;
 use super::outlook::stop_of;
-use super::rank::{State, cut_global, cut_local};
-use super::space::{NOISE, Space, remaining};
+use super::rank::{State, cut_local, cut_pools};
+use super::space::{NOISE, Space, pool_sizes, remaining};
 use super::verdict::{GroupVerdict, Reason, Verdict};
 use super::{Limits, LimitsError, Plan, PlanError, Scope, StopReason, by_id};
 use crate::deps::Group;
@@ -100,6 +100,7 @@ pub enum SelectError {
 /// - *Global*: the groups that have scores keep so many together. Coordinates are taken in the smallest cuts that the limits of
 ///   their group allow, by the mean of their scores; what one group may not give, others do. When the next cut is larger than what
 ///   this step may still take and a later step can take it, the step ends, so that small groups do not pay for large cuts.
+/// - *Isomorphic*: as global, among the groups that are made alike.
 ///
 /// A step never takes more than asked. Everything refers to the sizes before the first cut, so what rounding leaves in one step
 /// is made up for in a later one. A group with a score that is not finite, or with none, is left out, and the others go on without it.
@@ -126,7 +127,7 @@ pub fn select(
         .collect();
     match limits.scope {
         Scope::Local => cut_local(&mut states, ratio),
-        Scope::Global => cut_global(&mut states, limits, ratio),
+        Scope::Global | Scope::Isomorphic => cut_pools(&mut states, limits, ratio),
     }
 
     let plan = states
@@ -138,7 +139,7 @@ pub fn select(
         initial: spaces.iter().map(|space| space.initial).sum(),
         before: states.iter().filter(|state| state.takes_part()).map(|state| state.space.size).sum(),
         after: spaces.iter().map(|space| space.size).sum(),
-        asked: asked_size(&spaces, limits.scope, ratio),
+        asked: pool_sizes(spaces.iter()).values().map(|(initial, _)| remaining(*initial, ratio)).sum(),
     };
     let stop = stop_of(&spaces, limits);
     let verdicts = states.into_iter().map(State::into_verdict).collect();
@@ -193,11 +194,4 @@ fn check_scores(groups: &[&dyn Group], scores: &BTreeMap<GroupId, Vec<f64>>) -> 
         }
     }
     Ok(())
-}
-
-fn asked_size(spaces: &[Space], scope: Scope, ratio: f64) -> usize {
-    match scope {
-        Scope::Local => spaces.iter().map(|space| remaining(space.initial, ratio)).sum(),
-        Scope::Global => remaining(spaces.iter().map(|space| space.initial).sum(), ratio),
-    }
 }

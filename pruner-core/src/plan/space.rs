@@ -1,7 +1,10 @@
 //! How far a group can be cut: sizes at which it may stop, and what each of its members must keep.
 
-use super::Limits;
-use crate::deps::{Group, Layout};
+use std::collections::BTreeMap;
+
+use super::{Limits, Scope};
+use crate::deps::{Group, Layout, Member, Side};
+use crate::ids::GroupId;
 
 /// Less than any share of a coordinate that is meant, more than the error of the arithmetic: `16 · (1 − 0.5)` is 8 and not 9.
 pub(super) const NOISE: f64 = 1e-9;
@@ -17,9 +20,51 @@ pub(super) fn is_above(size: usize, initial: usize, ratio: f64) -> bool {
     size as f64 > initial as f64 * (1.0 - ratio) + initial as f64 * NOISE
 }
 
+/// The groups that lose a share of their coordinates together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Pool {
+    /// One alone.
+    One(GroupId),
+    /// All.
+    All,
+    /// Those whose members are read alike: by which operation as which argument, in which dimension, on which side.
+    Alike(Vec<(String, String, usize, Side)>),
+}
+
+impl Pool {
+    fn of(group: &dyn Group, scope: Scope) -> Self {
+        match scope {
+            Scope::Local => Self::One(group.id()),
+            Scope::Global => Self::All,
+            Scope::Isomorphic => {
+                let read = |member: &Member| {
+                    let (_, op, argument) = &member.reader;
+                    (op.clone(), argument.clone(), member.dim, member.side)
+                };
+                let mut members: Vec<_> = group.members().iter().map(read).collect();
+                members.sort();
+                Self::Alike(members)
+            }
+        }
+    }
+}
+
+/// The coordinates of a pool: before the first cut, and now.
+pub(super) fn pool_sizes<'s>(spaces: impl Iterator<Item = &'s Space>) -> BTreeMap<&'s Pool, (usize, usize)> {
+    let mut sizes: BTreeMap<&Pool, (usize, usize)> = BTreeMap::new();
+    for space in spaces {
+        let (initial, size) = sizes.entry(&space.pool).or_default();
+        *initial += space.initial;
+        *size += space.size;
+    }
+    sizes
+}
+
 /// The sizes of a group and the limits on them, in coordinates.
 #[derive(Clone, Debug)]
 pub(super) struct Space {
+    /// With which groups it is cut.
+    pub(super) pool: Pool,
     /// Before the first cut.
     pub(super) initial: usize,
     /// Now.
@@ -37,6 +82,7 @@ pub(super) struct Space {
 impl Space {
     pub(super) fn new(group: &dyn Group, limits: &Limits) -> Self {
         let mut space = Self {
+            pool: Pool::of(group, limits.scope),
             initial: group.initial_size(),
             size: group.size(),
             granularity: granularity(group, limits.round_to),

@@ -34,10 +34,15 @@ fn group(id: usize, size: usize, unit: u32, partial: bool) -> TestGroup {
 
 fn case(partial: bool) -> impl Strategy<Value = Case> {
     let one = (1..40_usize, prop::sample::select(vec![1_u32, 2, 4]), any::<bool>());
-    let limits =
-        (0.0..0.99_f64, any::<bool>(), 1..6_usize, 0.0..=1.0_f64, prop::sample::select(vec![1_usize, 2, 4, 6, 8]));
+    let limits = (
+        0.0..0.99_f64,
+        prop::sample::select(Scope::ALL.to_vec()),
+        1..6_usize,
+        0.0..=1.0_f64,
+        prop::sample::select(vec![1_usize, 2, 4, 6, 8]),
+    );
     (vec(one, 1..5), limits, 1..8_usize, any::<bool>()).prop_flat_map(
-        move |(groups, (target, is_global, min_channels, max_ratio, round_to), steps, few_scores)| {
+        move |(groups, (target, scope, min_channels, max_ratio, round_to), steps, few_scores)| {
             let drawn = if few_scores { (0..3_i32).prop_map(f64::from).boxed() } else { (0.0..1.0).boxed() };
             let scores: Vec<_> = groups.iter().map(|(size, ..)| vec(drawn.clone(), *size)).collect();
             let groups: Vec<TestGroup> = groups
@@ -45,7 +50,6 @@ fn case(partial: bool) -> impl Strategy<Value = Case> {
                 .enumerate()
                 .map(|(id, &(size, unit, some))| group(id, size, unit, some && partial))
                 .collect();
-            let scope = if is_global { Scope::Global } else { Scope::Local };
             let limits = Limits { target_ratio: target, scope, min_channels, max_ratio, round_to, ignore: Vec::new() };
             scores.prop_map(move |scores| Case { groups: groups.clone(), limits: limits.clone(), steps, scores })
         },

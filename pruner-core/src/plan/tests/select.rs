@@ -12,6 +12,24 @@ fn global(ratio: f64) -> Limits {
     Limits::new(ratio).with_scope(Scope::Global)
 }
 
+#[test]
+fn groups_that_are_made_alike_are_ranked_together_and_no_others() {
+    let hidden = |id, name| TestGroup::new(id, name, 8).with_member("fc.weight", 1, Layout::Identity(8));
+    let heads = |id, name, size| TestGroup::new(id, name, size);
+    let groups = [hidden(0, "a"), heads(1, "b", 8), hidden(2, "c"), heads(3, "d", 4)];
+    // The lowest scores are those of `a` and `b`, each within its kind.
+    let score = |group: usize, coordinate: u32| f64::from(coordinate) + [0.0, 100.0, 50.0, 200.0][group];
+    let limits = Limits::new(0.25).with_scope(Scope::Isomorphic);
+    let after = |limits: &Limits| -> Vec<usize> {
+        run(&groups, limits, 1, score)[0].verdicts.iter().map(|verdict| verdict.size_after).collect()
+    };
+    assert_eq!(after(&limits), [4, 5, 8, 4]);
+    assert_eq!(after(&global(0.25)), [1, 8, 8, 4]);
+    let selection = &run(&groups, &limits, 1, score)[0];
+    assert_eq!((selection.channels.asked, selection.channels.after), (21, 21));
+    assert_eq!(selection.stop, Some(StopReason::TargetReached));
+}
+
 /// Which of the steps cut nothing.
 fn empty_steps(selections: &[Selection]) -> usize {
     selections.iter().filter(|selection| selection.plan.is_empty()).count()
@@ -19,7 +37,7 @@ fn empty_steps(selections: &[Selection]) -> usize {
 
 #[test]
 fn sixteen_channels_over_twenty_steps_have_twelve_empty_steps_and_land_on_the_target() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let selections = run(&one(16), &Limits::new(0.5).with_scope(scope), 20, ascending);
         assert_eq!(sizes(&selections), [16, 16, 15, 15, 14, 14, 14, 13, 13, 12, 12, 12, 11, 11, 10, 10, 10, 9, 9, 8]);
         assert_eq!(empty_steps(&selections), 12);
@@ -31,7 +49,7 @@ fn sixteen_channels_over_twenty_steps_have_twelve_empty_steps_and_land_on_the_ta
 
 #[test]
 fn round_to_sixteen_over_ten_steps_has_eight_empty_steps_and_carries_what_it_owes() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let selections = run(&one(64), &Limits::new(0.5).with_round_to(16).with_scope(scope), 10, ascending);
         assert_eq!(sizes(&selections), [64, 64, 64, 64, 48, 48, 48, 48, 48, 32]);
         assert_eq!(empty_steps(&selections), 8);
@@ -43,7 +61,7 @@ fn round_to_sixteen_over_ten_steps_has_eight_empty_steps_and_carries_what_it_owe
 
 #[test]
 fn one_percent_of_sixteen_channels_is_nothing_and_says_rounding() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let selections = run(&one(16), &Limits::new(0.01).with_scope(scope), 1, ascending);
         assert!(selections[0].plan.is_empty());
         assert_eq!(reason(&selections[0], 0), Some(&Reason::Rounding { smallest_cut: 1 }));
@@ -53,7 +71,7 @@ fn one_percent_of_sixteen_channels_is_nothing_and_says_rounding() {
 
 #[test]
 fn ten_channels_at_nine_tenths_become_one() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let selections = run(&one(10), &Limits::new(0.9).with_scope(scope), 1, ascending);
         assert_eq!(sizes(&selections), [1]);
         assert_eq!(selections[0].verdicts[0].kept, [9]);
@@ -125,7 +143,7 @@ fn a_group_of_zeros_is_a_group_like_any_other() {
 
 #[test]
 fn a_maximal_ratio_holds_at_every_step() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let limits = Limits::new(0.8).with_max_ratio(0.5).with_scope(scope);
         let selections = run(&one(64), &limits, 5, ascending);
         assert_eq!(sizes(&selections), [54, 44, 34, 32, 32], "{scope:?}");
@@ -136,7 +154,7 @@ fn a_maximal_ratio_holds_at_every_step() {
 
 #[test]
 fn a_minimum_holds_at_every_step() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let limits = Limits::new(0.95).with_min_channels(4).with_scope(scope);
         let selections = run(&one(16), &limits, 3, ascending);
         assert_eq!(sizes(&selections), [11, 6, 4]);
@@ -155,7 +173,7 @@ fn a_size_that_is_no_multiple_is_legal_until_it_is_cut_and_then_goes_to_one() {
 
 #[test]
 fn a_layer_that_rounding_can_never_cut_says_so() {
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let selections = run(&one(16), &Limits::new(0.9).with_round_to(16).with_scope(scope), 1, ascending);
         assert_eq!(reason(&selections[0], 0), Some(&Reason::NotDivisible { granularity: 16 }));
         assert_eq!(selections[0].stop, Some(StopReason::Limits));
@@ -184,7 +202,7 @@ fn positions_of_a_dimension_and_not_coordinates_are_rounded() {
 fn a_member_with_some_of_the_coordinates_keeps_at_least_one() {
     let partial = Layout::Table([Layout::NONE, 0, 1, Layout::NONE].into());
     let groups = [TestGroup::new(0, "conv1", 8).with_member("conv2.weight", 1, partial)];
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let selections = run(&groups, &Limits::new(0.5).with_scope(scope), 1, ascending);
         assert_eq!(selections[0].plan.cut(g(0)), [0, 2, 3, 4], "coordinate 1 is the last of conv2");
         // The minimum is that of the group, and at most what the member has.
@@ -254,7 +272,7 @@ fn a_pinned_group_says_why() {
 #[test]
 fn a_score_that_is_not_finite_or_missing_stops_its_group_alone() {
     let groups: Vec<_> = (0..4).map(|id| TestGroup::new(id, &format!("conv{id}"), 4)).collect();
-    for scope in [Scope::Local, Scope::Global] {
+    for scope in Scope::ALL {
         let mut scores = scores(&groups, ascending);
         scores.get_mut(&g(0)).expect("the group has scores")[2] = f64::NAN;
         scores.get_mut(&g(1)).expect("the group has scores")[3] = f64::INFINITY;
