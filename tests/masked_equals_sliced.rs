@@ -83,3 +83,25 @@ fn the_residual_networks_of_full_width_compute_what_they_do_masked() {
         check(spec, spec.full_width, 0.5, 11);
     }
 }
+
+#[test]
+fn a_network_that_counts_its_runs_is_compared_in_the_same_state() {
+    let vs = nn::VarStore::new(Device::Cpu);
+    let root = vs.root();
+    let [first, second] = [("first", 4, 8), ("second", 8, 3)]
+        .map(|(name, from, to)| nn::linear(&root / name, from, to, nn::LinearConfig::default()));
+    let calls = root.zeros_no_train("calls", &[]);
+    randomize(&vs, 3);
+    let inputs = [Rng::new(1).tensor(&[2, 4], -1.0, 1.0)];
+    let module = trace(&vs, &inputs, |inputs| {
+        let count = tch::no_grad(|| calls.shallow_clone().g_add_scalar_(1.0));
+        vec![(inputs[0].apply(&first).relu() * count).apply(&second)]
+    });
+    let module = module.expect("it is traced");
+    let analysis = Analysis::new(module.graph()).expect("it is sound");
+    let before = calls.double_value(&[]);
+    let kept = random_share(&analysis, 0.5, 1);
+    let difference = masked_equals_sliced(&module, &analysis, &kept, &inputs).expect("it runs");
+    assert!(difference.relative <= 1e-6 && difference.effect > 1e-3, "{difference:?}");
+    assert!((calls.double_value(&[]) - before).abs() < f64::EPSILON, "the network was not changed");
+}

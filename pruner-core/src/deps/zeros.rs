@@ -4,7 +4,7 @@
 //! what they hold. A sum over an axis then leaves the coordinate out if what it multiplies there is zero in one operand.
 //! In a parameter it is; in an activation it is as long as nothing on the way made another number of zero, as a sigmoid
 //! does. This pass follows the zeros through the graph, and marks as inexact the variables that a node contracts without
-//! one.
+//! one, and those along which a node is given zeros that it makes no finite number of.
 
 use crate::deps::NodeAxes;
 use crate::deps::axes::Axis;
@@ -49,11 +49,13 @@ fn suspects(graph: &Graph, nodes: &[Option<NodeAxes>], axes: &[Axis], written: b
         let zeros = zeros(&view);
         for (factor, e) in factors.iter().enumerate() {
             let weights = zeros.recurrent.iter().filter(|&&slot| mentions(rule, slot, factor));
-            let suspect = match factor_use(rule, factor) {
-                Use::Contracted => !slots_with(rule, factor).any(is_parameter),
-                Use::Kept => !weights.copied().all(is_parameter),
-                Use::Reduced => false,
-            };
+            let singular = zeros.singular.iter().any(|&slot| mentions(rule, slot, factor));
+            let suspect = singular
+                || match factor_use(rule, factor) {
+                    Use::Contracted => !slots_with(rule, factor).any(is_parameter),
+                    Use::Kept => !weights.copied().all(is_parameter),
+                    Use::Reduced => false,
+                };
             if suspect {
                 e.each_axis(&mut |axis| {
                     let Axis { size, pin, inexact, .. } = &axes[axis.index()];
@@ -126,6 +128,7 @@ impl Pass<'_> {
             let mut passed = Vec::new();
             for (factor, e) in factors.iter().enumerate() {
                 for axis in variables(std::iter::once(e), &self.suspects) {
+                    inexact.extend(site.is_singular(factor, axis).then_some(axis));
                     match factor_use(rule, factor) {
                         Use::Kept => {
                             passed.push((axis, factor, site.passes(factor, axis)));
@@ -180,6 +183,11 @@ impl Site<'_> {
                 self.pass.zero[value.index()].binary_search(&axis).is_ok()
                     && self.pass.memory.as_ref().is_none_or(|memory| memory.keeps(value, axis))
             })
+    }
+
+    /// Whether the node is given zeros along a variable that it makes no finite number of.
+    fn is_singular(&self, factor: usize, axis: AxisId) -> bool {
+        self.zeros.singular.iter().any(|&slot| self.is_zero(slot, factor, axis))
     }
 
     /// Whether results are zero along a variable as far as it is in this factor of them.

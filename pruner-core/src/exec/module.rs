@@ -9,7 +9,7 @@ use tch::{Device, Tensor, nn};
 
 use super::{ExecError, Mode, Observer, Program};
 use crate::deps::{Analysis, Kept};
-use crate::graph::{Graph, Origin};
+use crate::graph::{Graph, Origin, Value};
 use crate::ids::ValueId;
 
 /// Programs kept for input shapes other than those of the graph.
@@ -140,6 +140,24 @@ impl GraphModule {
 
     pub(crate) fn add_warnings(&mut self, warnings: impl IntoIterator<Item = String>) {
         self.warnings.extend(warnings);
+    }
+
+    /// Runs the network on copies of its buffers, of its constants and of the inputs, so that nothing that it writes is seen
+    /// afterwards.
+    pub(crate) fn forward_apart(
+        &self,
+        inputs: &[Tensor],
+        mode: Mode,
+        observe: Option<Observer<'_>>,
+    ) -> Result<Vec<Tensor>, ExecError> {
+        let copy = |tensor: &Tensor| tch::no_grad(|| tensor.detach().copy());
+        let apart = |(id, value): (ValueId, &Value)| match value.origin {
+            Origin::Parameter => self.tensor(id).map(Tensor::shallow_clone),
+            _ => self.tensor(id).map(copy),
+        };
+        let stored: Vec<_> = self.graph.values().map(apart).collect();
+        let inputs: Vec<_> = inputs.iter().map(copy).collect();
+        self.program_for(&inputs)?.run(&stored, &inputs, mode, observe)
     }
 
     fn run(&self, inputs: &[Tensor], mode: Mode, observe: Option<Observer<'_>>) -> Result<Vec<Tensor>, ExecError> {

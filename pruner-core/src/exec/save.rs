@@ -7,9 +7,9 @@ use std::path::Path;
 use tch::{Device, Tensor};
 
 use super::program::without_layout;
-use super::{ExecError, GraphModule, Mode, Program};
+use super::{ExecError, GraphModule, Mode};
 use crate::aten::{AtenError, Operator, OperatorResult};
-use crate::graph::{Argument, Dtype, Graph, Node, Origin};
+use crate::graph::{Argument, Dtype, Graph, Node};
 use crate::ids::ValueId;
 use crate::pt2::{self, Call, Layout, Pt2Error, Returned, SWITCHES, Source};
 
@@ -54,13 +54,6 @@ impl GraphModule {
 
     /// How the values that nodes make lie in memory.
     fn layouts(&self, graph: &Graph, inputs: &[Tensor]) -> Result<BTreeMap<ValueId, Layout>, SaveError> {
-        // What a run may write to is copied.
-        let copy = |id: ValueId| match graph.value(id).origin {
-            Origin::Parameter => self.tensor(id).map(Tensor::shallow_clone),
-            _ => self.tensor(id).map(|tensor| tch::no_grad(|| tensor.copy())),
-        };
-        let stored: Vec<_> = graph.values().map(|(id, _)| copy(id)).collect();
-        let inputs: Vec<_> = inputs.iter().map(|input| tch::no_grad(|| input.detach().copy())).collect();
         let mut layouts = BTreeMap::new();
         let mut other = None;
         let mut observe = |value: ValueId, tensor: &Tensor| {
@@ -69,8 +62,7 @@ impl GraphModule {
             }
             layouts.insert(value, Layout { strides: tensor.stride(), requires_grad: tensor.requires_grad() });
         };
-        let program = Program::compile(graph, self.device())?;
-        tch::with_grad(|| program.run(&stored, &inputs, Mode::Eval, Some(&mut observe)))?;
+        tch::with_grad(|| self.forward_apart(inputs, Mode::Eval, Some(&mut observe)))?;
         match other {
             None => Ok(layouts),
             Some(_) => Err(SaveError::Shapes { shapes: inputs.iter().map(Tensor::size).collect() }),

@@ -24,6 +24,8 @@ pub struct Zeros {
     pub pieces: bool,
     /// What the sum is divided by: zero divided by zero is not zero.
     pub divisors: Vec<usize>,
+    /// What gives no finite number where it is zero, the divisors among them.
+    pub singular: Vec<usize>,
     /// How many of the results this is said of, the first ones.
     pub results: usize,
     /// What the node multiplies with results of its own, step after step.
@@ -66,6 +68,7 @@ pub fn zeros(node: &NodeView) -> Zeros {
             Zeros { shared: operands().collect(), ..known }
         }
     };
+    zeros.singular = singular(node).into_iter().chain(zeros.divisors.iter().copied()).collect();
     if writes_elsewhere(node) || (is_in_place(node.op()) && zeros.products.is_none()) {
         zeros.written = operands().collect();
     } else if is_in_place(node.op()) {
@@ -92,9 +95,24 @@ fn writes_elsewhere(node: &NodeView) -> bool {
 
 /// The row of an operation; an in-place form has that of the operation without the underscore.
 fn row(op: &str) -> Option<Row> {
-    let find = |op: &str| table::ROWS.binary_search_by(|(name, _)| (*name).cmp(op)).ok();
+    of_operation(table::ROWS, op)
+}
+
+/// The entry of an operation, or else that of the operation that it is the in-place form of.
+fn of_operation<T: Copy>(table: &[(&str, T)], op: &str) -> Option<T> {
+    let find = |op: &str| table.binary_search_by(|(name, _)| (*name).cmp(op)).ok();
     let place = find(op).or_else(|| find(op.strip_suffix('_')?))?;
-    Some(table::ROWS[place].1)
+    Some(table[place].1)
+}
+
+/// The slots of what an operation gives no finite number of where it is zero, beside what a formula divides by.
+fn singular(node: &NodeView) -> Vec<usize> {
+    let name = node.op().trim_end_matches('_');
+    if matches!(name, "aten::pow" | "aten::float_power") {
+        let negative = node.float_or("exponent", 0.0).is_ok_and(|exponent| exponent < 0.0);
+        return if negative { slots(node, "self") } else { Vec::new() };
+    }
+    of_operation(table::SINGULAR, node.op()).map_or_else(Vec::new, |argument| slots(node, argument))
 }
 
 fn sum(node: &NodeView, text: &str, results: usize) -> Zeros {

@@ -3,6 +3,22 @@
 use super::Row::{self, New, Of, Pieces, Recurrent, View};
 use super::{alpha_dropout, between, power};
 
+/// Operations that give no finite number of zero, and the argument of which.
+pub(super) const SINGULAR: &[(&str, &str)] = &[
+    ("aten::_weight_norm", "g"),
+    ("aten::_weight_norm_interface", "g"),
+    ("aten::digamma", "self"),
+    ("aten::fmod", "other"),
+    ("aten::lgamma", "self"),
+    ("aten::log", "self"),
+    ("aten::log10", "self"),
+    ("aten::log2", "self"),
+    ("aten::logit", "self"),
+    ("aten::reciprocal", "self"),
+    ("aten::remainder", "other"),
+    ("aten::rsqrt", "self"),
+];
+
 /// An operation that is not here gives nothing that is known to be zero.
 #[rustfmt::skip]
 pub(super) const ROWS: &[(&str, Row)] = &[
