@@ -1,10 +1,14 @@
 //! The commands on exported programs, as a user calls them.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
-use serde_json::Value;
+use common::Net;
+use pruner::exec::Mode;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A program that the tests of the core made with torch.
@@ -260,15 +264,55 @@ fn bad_input_is_named_and_nothing_is_written() {
 }
 
 #[test]
-fn a_model_can_be_written_over_itself() {
+fn neither_what_is_read_nor_what_is_no_file_is_replaced() {
     let folder = Folder::new();
-    folder.write("model.pt2", std::fs::read(exported("residual")).expect("it is there"));
-    folder.ends(0, "prune @residual -o small.pt2");
-    let text = folder.ends(0, "prune model.pt2 -o model.pt2");
-    assert_eq!(folder.read("model.pt2"), folder.read("small.pt2"));
+    let model = std::fs::read(exported("residual")).expect("it is there");
+    folder.write("model.pt2", &model);
+    for arguments in
+        ["-o model.pt2", "-o ./model.pt2", "-o small.pt2 --report model.pt2", "--dry-run --save-plan model.pt2"]
+    {
+        let text = folder.ends(1, &format!("prune model.pt2 {arguments}"));
+        assert!(text.contains("model.pt2: the command reads this file; name another one"), "{arguments}: {text}");
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("model.pt2", folder.0.path().join("link.pt2")).expect("it can be made");
+    #[cfg(unix)]
+    for path in ["link.pt2", "/dev/null"] {
+        let text = folder.ends(1, &format!("prune model.pt2 -o {path}"));
+        assert!(text.contains("it is no regular file, and is not replaced"), "{text}");
+    }
+    assert_eq!(folder.read("model.pt2"), model);
+    let text = folder.ends(0, "prune model.pt2 -o small.pt2");
     let last = text.lines().last().expect("there are lines");
-    assert!(last.starts_with("model.pt2 is written: ") && last.contains("259 parameters (-59.6%)"), "{last}");
-    assert_eq!(folder.names(), ["model.pt2", "small.pt2"]);
+    assert!(last.starts_with("small.pt2 is written: ") && last.contains("259 parameters (-59.6%)"), "{last}");
+}
+
+#[test]
+fn a_cut_that_changes_statistics_is_compared_with_the_same_cut() {
+    let folder = Folder::new();
+    let net = Net::named("vit");
+    net.module.save(&net.inputs, Mode::Eval, &folder.0.path().join("vit.pt2")).expect("it is saved");
+    folder.ends(0, "prune vit.pt2 -o small.pt2 --manifest cut.json");
+    folder.ends(0, "prune vit.pt2 -o other.pt2 --importance random");
+    let verify = |code, model: &str| folder.json(code, &format!("verify vit.pt2 --manifest cut.json --pruned {model}"));
+    let found = verify(0, "small.pt2");
+    assert_eq!((&found["exact"], &found["reference"], &found["passed"]), (&json!(false), &json!("cut"), &json!(true)));
+    assert_eq!(verify(5, "other.pt2")["passed"], false);
+}
+
+#[test]
+fn a_cut_of_other_weights_is_replayed_and_verified_with_them() {
+    let folder = Folder::new();
+    folder.ends(0, "prune @residual --ratio 0.1 --importance random -o first.pt2 --save-weights first.safetensors");
+    // Weights of the same shapes: those of another seed's cut.
+    folder
+        .ends(0, "prune @residual --ratio 0.1 --importance random --seed 3 -o second.pt2 --save-weights w.safetensors");
+    folder.ends(0, "prune first.pt2 --weights w.safetensors -o small.pt2 --manifest cut.json");
+    folder.ends(0, "replay first.pt2 cut.json --weights w.safetensors -o again.pt2");
+    assert_eq!(folder.read("again.pt2"), folder.read("small.pt2"));
+    let verify = "verify first.pt2 --manifest cut.json --pruned small.pt2";
+    folder.ends(0, &format!("{verify} --weights w.safetensors"));
+    folder.ends(5, verify);
 }
 
 #[test]

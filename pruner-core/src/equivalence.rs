@@ -129,8 +129,10 @@ impl Difference {
         let scale = largest(&masked).max(f64::MIN_POSITIVE);
         let max_abs = largest(&(&masked - &sliced));
         self.finite &= scale.is_finite() && max_abs.is_finite();
-        self.max_abs = self.max_abs.max(max_abs);
-        self.relative = self.relative.max(max_abs / scale);
-        self.effect = self.effect.max(largest(&(dense - masked)) / scale);
+        // A number that is none stays: `max` would pass over it.
+        let larger = |a: f64, b: f64| if a.is_nan() || b <= a { a } else { b };
+        self.max_abs = larger(self.max_abs, max_abs);
+        self.relative = larger(self.relative, max_abs / scale);
+        self.effect = larger(self.effect, largest(&(dense - masked)) / scale);
     }
 }

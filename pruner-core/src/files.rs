@@ -7,7 +7,14 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 /// A file beside `path` that goes away unless it is given that name, with the permissions that any new file gets.
+///
+/// # Errors
+///
+/// Besides those of the system: what stands at `path` is no regular file, as a link or a device, which is never replaced.
 pub fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, NotRegular));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".pruner-");
     #[cfg(unix)]
@@ -25,6 +32,11 @@ pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Why a file is not replaced.
+#[derive(Debug, thiserror::Error)]
+#[error("what is there is no regular file, and is not replaced; name another file")]
+struct NotRegular;
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

@@ -33,6 +33,15 @@ pub(crate) struct Times {
 }
 
 impl Model {
+    /// Opens a model with other weights, from safetensors.
+    pub(crate) fn with_weights(path: &Path, weights: Option<&Path>) -> anyhow::Result<Self> {
+        let mut model = Self::open(path)?;
+        if let Some(weights) = weights {
+            model.pt2.read_weights(weights)?;
+        }
+        Ok(model)
+    }
+
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let place = || path.display().to_string();
         let start = Instant::now();

@@ -103,13 +103,21 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> anyhow::Result<
 
 /// That files can be written, each in a folder that is there and under a name of its own: what is done before any work, so
 /// that a command which fails has written nothing.
-pub(crate) fn check_files<'p>(paths: impl IntoIterator<Item = &'p Path>) -> anyhow::Result<()> {
+pub(crate) fn check_files<'p>(
+    read: impl IntoIterator<Item = &'p Path>,
+    written: impl IntoIterator<Item = &'p Path>,
+) -> anyhow::Result<()> {
     let mut names = BTreeSet::new();
-    for path in paths {
+    let read: BTreeSet<_> = read.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+    for path in written {
         let place = path.display();
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         ensure!(!path.is_dir(), "{place}: it is a folder; name a file");
         ensure!(folder.is_dir(), "{place}: there is no folder `{}`; make it first", folder.display());
+        let regular = path.symlink_metadata().map_or(true, |found| found.is_file());
+        ensure!(regular, "{place}: it is no regular file, and is not replaced; name another file");
+        let overwrites = path.canonicalize().is_ok_and(|path| read.contains(&path));
+        ensure!(!overwrites, "{place}: the command reads this file; name another one to write to");
         temporary(path).map_err(|error| anyhow::anyhow!("{place}: no file can be made there: {}", error.kind()))?;
         ensure!(names.insert(absolute(path)?), "{place}: two options name this file; give each its own");
     }

@@ -102,12 +102,10 @@ struct Done {
 impl Prune {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
         let Wanted { settings, budget } = self.settings.wanted()?;
-        output::check_files(self.files())?;
+        let read = [Some(&self.model), self.weights.as_ref(), self.settings.config(), self.plan.as_ref()];
+        output::check_files(read.into_iter().flatten().map(PathBuf::as_path), self.files())?;
         let progress = Progress::new(format!("reading {}", self.model.display()));
-        let Model { mut pt2, file_bytes, .. } = Model::open(&self.model)?;
-        if let Some(path) = &self.weights {
-            pt2.read_weights(path)?;
-        }
+        let Model { pt2, file_bytes, .. } = Model::with_weights(&self.model, self.weights.as_deref())?;
         let mut module = GraphModule::load(&pt2, self.device.device)?;
         progress.next("scoring and planning");
         let mut pruner = match &self.settings.config {

@@ -28,6 +28,10 @@ pub(crate) struct Replay {
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
+    /// Weights in safetensors in the place of the model's own, if the cut was made with them.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+
     /// Write batch norm and dropout so that they train; an exported program cannot be switched once it is loaded.
     #[arg(long)]
     train_mode: bool,
@@ -40,8 +44,9 @@ const EXAMPLES: &str = "Examples:
 
 impl Replay {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<()> {
-        output::check_files([&*self.output])?;
-        let Model { pt2, analysis, file_bytes, .. } = Model::open(&self.model)?;
+        let read_files = [&self.model, &self.manifest].into_iter().chain(&self.weights).map(PathBuf::as_path);
+        output::check_files(read_files, [&*self.output])?;
+        let Model { pt2, analysis, file_bytes, .. } = Model::with_weights(&self.model, self.weights.as_deref())?;
         let kept = read(&self.manifest)?.resolve(&analysis).with_context(|| self.manifest.display().to_string())?;
         pt2.write(&analysis, &kept, mode(self.train_mode), &self.output)?;
         let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));

@@ -90,6 +90,11 @@ pub(crate) struct Wanted {
 }
 
 impl SettingsArgs {
+    /// The file of settings.
+    pub(crate) fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
     pub(crate) fn wanted(&self) -> anyhow::Result<Wanted> {
         let source = self.config.as_ref().map_or_else(|| "the options".to_owned(), |path| path.display().to_string());
         let mut config = self.config.as_deref().map_or_else(|| Ok(Map::new()), read)?;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Args;
 use pruner::deps::{Analysis, AxisGroup, Group, Kept};
-use pruner::equivalence::{Difference, compare, masked, masked_equals_sliced};
+use pruner::equivalence::{Difference, compare, masked, masked_equals_sliced, sliced};
 use pruner::exec::GraphModule;
 use pruner::graph::Origin;
 use pruner::plan::{Limits, select};
@@ -37,6 +37,10 @@ pub(crate) struct Verify {
     /// The cut model, whose outputs are compared with those of the masked one; with --manifest.
     #[arg(long, value_name = "FILE", requires = "manifest")]
     pruned: Option<PathBuf>,
+
+    /// Weights in safetensors in the place of the model's own, if the cut was made with them.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
 
     /// The share of every exact group that is cut at random.
     #[arg(long, value_parser = share, default_value_t = 0.5, allow_negative_numbers = true, conflicts_with = "manifest")]
@@ -67,50 +71,65 @@ enum Parameters {
     Random,
 }
 
+/// With what the cut model is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Reference {
+    /// The model masked.
+    Masked,
+    /// The model cut once more, where the cut changes a statistic.
+    Cut,
+}
+
 /// What is found.
 #[derive(Serialize)]
 struct Found {
     passed: bool,
-    /// Whether all outputs of the dense model are finite.
+    /// Whether all outputs are finite: of the model, and of it masked and cut.
     finite: bool,
     /// Whether only exact groups were cut, so that the outputs must be equal.
     exact: bool,
+    reference: Reference,
     parameters: Parameters,
     /// The share of the parameters that was cut.
     params_gone: f64,
-    /// The largest difference of two outputs, and that relative to the largest output of the masked model.
+    /// The largest difference of two outputs, and that relative to the largest output of the reference.
     max_abs_difference: f64,
     relative_difference: f64,
-    /// By how much masking changed the outputs; where it is 0 nothing is shown.
+    /// By how much the reference differs from the model as it was; where it is 0 nothing is shown.
     effect: f64,
     tolerance: f64,
 }
 
 impl Verify {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
-        let model = Model::open(&self.model)?;
+        let model = Model::with_weights(&self.model, self.weights.as_deref())?;
         let (analysis, module) = (&model.analysis, model.load(self.run.device.device)?);
         let inputs = self.run.inputs(analysis.graph())?;
         let kept = match &self.manifest {
             Some(path) => replay::read(path)?.resolve(analysis).with_context(|| path.display().to_string())?,
             None => self.random(analysis)?,
         };
+        let left = analysis.groups_left(&kept);
+        let exact = left.iter().all(|group| group.inexact().is_none() || group.size() == group.initial_size());
+        // What masking does not tell of a cut model, the same cut made here does.
+        let reference = if exact || self.pruned.is_none() { Reference::Masked } else { Reference::Cut };
+        let equal = exact || reference == Reference::Cut;
         let progress = Progress::new("running the model masked and cut");
-        let mut difference = self.compare(&module, analysis, &kept, &inputs)?;
+        let mut difference = self.compare(&module, analysis, &kept, &inputs, reference)?;
         let mut parameters = Parameters::Own;
         let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
         if difference.finite && difference.effect == 0.0 && after != before && self.pruned.is_none() {
             // A head of zeros, as some models are initialised with, hides everything before it.
-            difference = self.compare(&randomize(&module)?, analysis, &kept, &inputs)?;
+            difference = self.compare(&randomize(&module)?, analysis, &kept, &inputs, reference)?;
             parameters = Parameters::Random;
         }
-        let left = analysis.groups_left(&kept);
-        let exact = left.iter().all(|group| group.inexact().is_none() || group.size() == group.initial_size());
         let found = Found {
             passed: difference.finite
-                && (!exact || difference.relative <= self.tolerance && (difference.effect > 0.0 || after == before)),
+                && (!equal || difference.relative <= self.tolerance && (difference.effect > 0.0 || after == before)),
             finite: difference.finite,
             exact,
+            reference,
             parameters,
             params_gone: gone(before.params, after.params),
             max_abs_difference: difference.max_abs,
@@ -133,11 +152,15 @@ impl Verify {
         analysis: &Analysis,
         kept: &Kept,
         inputs: &[Tensor],
+        reference: Reference,
     ) -> anyhow::Result<Difference> {
         let Some(path) = &self.pruned else { return Ok(masked_equals_sliced(module, analysis, kept, inputs)?) };
         let small = GraphModule::load(&Model::open(path)?.pt2, module.device())?;
-        let masked = masked(module, analysis, kept)?;
-        compare(module, &masked, &small, inputs).with_context(|| path.display().to_string())
+        let expected = match reference {
+            Reference::Masked => masked(module, analysis, kept)?,
+            Reference::Cut => sliced(module, analysis, kept)?,
+        };
+        compare(module, &expected, &small, inputs).with_context(|| path.display().to_string())
     }
 
     /// A random part of every exact group is gone.
@@ -187,17 +210,24 @@ impl fmt::Display for Found {
         }
         write!(f, "with {} of the parameters cut, ", percent(self.params_gone))?;
         if !self.exact {
-            write!(f, "some of groups in which a cut changes a statistic, it differs from ")?;
+            write!(f, "some of groups in which a cut changes a statistic, ")?;
+        }
+        let reference = match self.reference {
+            Reference::Masked => "the masked model",
+            Reference::Cut => "the model cut anew",
+        };
+        let verdict = if !self.exact && self.reference == Reference::Masked {
+            "differs from"
         } else if relative_difference <= tolerance {
-            write!(f, "it equals ")?;
+            "equals"
         } else {
-            write!(f, "it DIFFERS from ")?;
-        }
-        write!(f, "the masked model: relative difference {relative_difference:.1e}")?;
-        if self.exact {
-            write!(f, ", tolerance {tolerance:.0e}")?;
-        }
-        writeln!(f, "; masking changed the outputs by {effect:.1e}")?;
+            "DIFFERS from"
+        };
+        write!(
+            f,
+            "it {verdict} {reference}: relative difference {relative_difference:.1e}, tolerance {tolerance:.0e}"
+        )?;
+        writeln!(f, "; the cut changed the outputs by {effect:.1e}")?;
         f.write_str(if self.passed { "verified" } else { "NOT VERIFIED" })
     }
 }
