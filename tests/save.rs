@@ -4,6 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use common::{Net, Snapshot, relative, settings};
 use pruner::deps::{Analysis, AxisGroup, Group as _};
@@ -14,6 +15,13 @@ use pruner::pt2::Pt2;
 use pruner_bench::models::all;
 use pruner_bench::rng::Rng;
 use tch::{Device, Tensor};
+
+/// The random number generator is shared by the tests of a program, and one of them draws the same numbers twice.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
+fn generator() -> MutexGuard<'static, ()> {
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn saved(module: &GraphModule, inputs: &[Tensor], mode: Mode) -> (tempfile::TempDir, GraphModule) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -29,6 +37,7 @@ fn load(path: &Path) -> GraphModule {
 
 #[test]
 fn every_network_comes_back_from_its_archive() {
+    let _alone = generator();
     let nets = all().into_iter().map(|spec| (spec.name, Net::named(spec.name)));
     for (name, net) in nets.chain([("manifold", Net::manifold())]) {
         let before = Snapshot::of(&net.vs);
@@ -59,6 +68,7 @@ fn every_network_comes_back_from_its_archive() {
 
 #[test]
 fn a_cut_network_is_saved_with_the_batch_of_the_sample_inputs() {
+    let _alone = generator();
     let mut net = Net::manifold();
     let mut pruner = GroupPruner::new(&net.module, settings(0.5)).expect("the settings are sound");
     assert!(pruner.step(&mut net.module, &mut ()).expect("it is cut").pruned());
@@ -75,6 +85,7 @@ fn a_cut_network_is_saved_with_the_batch_of_the_sample_inputs() {
 
 #[test]
 fn what_cannot_be_saved_is_refused_and_nothing_is_written() {
+    let _alone = generator();
     let net = Net::manifold();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("model.pt2");
