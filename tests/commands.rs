@@ -224,10 +224,6 @@ fn bad_input_is_named_and_nothing_is_written() {
         ("stats @residual --inputs bad.json", "bad.json"),
         ("man nothing", "there is no command `nothing`"),
     ];
-    for (arguments, says) in cases {
-        let text = folder.ends(1, arguments);
-        assert!(text.starts_with("error: ") && text.contains(says), "{arguments}: {text}");
-    }
     let usage = [
         ("prune @residual", "--output <FILE>"),
         ("verify @residual --device tpu", "a device is cpu"),
@@ -242,8 +238,9 @@ fn bad_input_is_named_and_nothing_is_written() {
         ("verify @residual --tolerance nan", "'--tolerance <SHARE>'"),
         ("man --json", "no JSON"),
     ];
-    for (arguments, says) in usage {
-        let text = folder.ends(2, arguments);
+    let cases = cases.map(|case| (1, case)).into_iter().chain(usage.map(|case| (2, case)));
+    for (code, (arguments, says)) in cases {
+        let text = folder.ends(code, arguments);
         assert!(text.starts_with("error: ") && text.contains(says), "{arguments}: {text}");
     }
     for (code, arguments) in [

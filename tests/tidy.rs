@@ -70,12 +70,12 @@ fn the_order_of_modules_names_only_modules_that_are_there() {
 }
 
 #[test]
-fn unsafe_code_is_in_two_files() {
+fn unsafe_code_is_in_two_modules() {
     for folder in ["src", "pruner-core/src", "pruner-importance/src", "pruner-schedulers/src", "pruner-bench/src"] {
         for (path, text) in sources(folder) {
             let found = text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("unsafe "));
-            let allowed = ["pruner-core/src/aten.rs", "pruner-core/src/pt2/map.rs"];
-            let allowed = allowed.iter().any(|file| path.ends_with(file));
+            let module = path.to_str().expect("a source has a plain name").replace('\\', "/");
+            let allowed = ["pruner-core/src/aten/", "pruner-core/src/pt2/map.rs"].iter().any(|at| module.contains(at));
             assert!(!found || allowed, "{} has unsafe code", path.display());
         }
     }

@@ -6,6 +6,7 @@ use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
+use crate::settings::settings;
 use crate::{Normalizer, Reduction};
 
 register_importance!("bn-scale", "absolute scale of the batch norm of a coordinate");
@@ -27,20 +28,12 @@ pub struct BnScale {
     pub normalizer: Normalizer,
 }
 
-impl BnScale {
+settings! {
+    BnScale:
     /// With another reduction.
-    #[must_use]
-    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
-        self.reduction = reduction;
-        self
-    }
-
+    with_reduction reduction: Reduction,
     /// With another normaliser.
-    #[must_use]
-    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
-        self.normalizer = normalizer;
-        self
-    }
+    with_normalizer normalizer: Normalizer,
 }
 
 impl Default for BnScale {

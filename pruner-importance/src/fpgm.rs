@@ -6,6 +6,7 @@ use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
+use crate::settings::settings;
 use crate::{Normalizer, Reduction};
 
 register_importance!("fpgm", "sum of the distances of the filter of a coordinate to the others");
@@ -27,20 +28,12 @@ pub struct Fpgm {
     pub normalizer: Normalizer,
 }
 
-impl Fpgm {
+settings! {
+    Fpgm:
     /// With another reduction.
-    #[must_use]
-    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
-        self.reduction = reduction;
-        self
-    }
-
+    with_reduction reduction: Reduction,
     /// With another normaliser.
-    #[must_use]
-    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
-        self.normalizer = normalizer;
-        self
-    }
+    with_normalizer normalizer: Normalizer,
 }
 
 impl Default for Fpgm {

@@ -6,6 +6,7 @@ use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::settings::settings;
 use crate::{Magnitude, Norm, Normalizer, Reduction};
 
 register_importance!("lamp", "squared norm of a coordinate by that of all that are as large or larger");
@@ -23,13 +24,10 @@ pub struct Lamp {
     pub reduction: Reduction,
 }
 
-impl Lamp {
+settings! {
+    Lamp:
     /// With another reduction.
-    #[must_use]
-    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
-        self.reduction = reduction;
-        self
-    }
+    with_reduction reduction: Reduction,
 }
 
 #[typetag::serde(name = "lamp")]

@@ -25,6 +25,7 @@ mod norm;
 mod normalizer;
 mod random;
 mod reduction;
+mod settings;
 mod taylor;
 
 pub use bn_scale::BnScale;

@@ -6,6 +6,7 @@ use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
+use crate::settings::settings;
 use crate::{Norm, Normalizer, Reduction};
 
 register_importance!("magnitude", "p-norm of the weights of a coordinate in all members of its group");
@@ -30,27 +31,14 @@ pub struct Magnitude {
     pub normalizer: Normalizer,
 }
 
-impl Magnitude {
+settings! {
+    Magnitude:
     /// With another norm.
-    #[must_use]
-    pub fn with_p(mut self, p: Norm) -> Self {
-        self.p = p;
-        self
-    }
-
+    with_p p: Norm,
     /// With another reduction.
-    #[must_use]
-    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
-        self.reduction = reduction;
-        self
-    }
-
+    with_reduction reduction: Reduction,
     /// With another normaliser.
-    #[must_use]
-    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
-        self.normalizer = normalizer;
-        self
-    }
+    with_normalizer normalizer: Normalizer,
 }
 
 impl Default for Magnitude {

@@ -6,6 +6,7 @@ use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
+use crate::settings::settings;
 use crate::{Normalizer, Reduction};
 
 register_importance!("taylor", "first-order change of the loss if a coordinate is removed");
@@ -39,27 +40,14 @@ pub enum Terms {
     PerWeight,
 }
 
-impl Taylor {
+settings! {
+    Taylor:
     /// With other terms.
-    #[must_use]
-    pub fn with_terms(mut self, terms: Terms) -> Self {
-        self.terms = terms;
-        self
-    }
-
+    with_terms terms: Terms,
     /// With another reduction.
-    #[must_use]
-    pub fn with_reduction(mut self, reduction: Reduction) -> Self {
-        self.reduction = reduction;
-        self
-    }
-
+    with_reduction reduction: Reduction,
     /// With another normaliser.
-    #[must_use]
-    pub fn with_normalizer(mut self, normalizer: Normalizer) -> Self {
-        self.normalizer = normalizer;
-        self
-    }
+    with_normalizer normalizer: Normalizer,
 }
 
 impl Default for Taylor {

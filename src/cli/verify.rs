@@ -216,17 +216,16 @@ impl fmt::Display for Found {
             Reference::Masked => "the masked model",
             Reference::Cut => "the model cut anew",
         };
-        let verdict = if !self.exact && self.reference == Reference::Masked {
-            "differs from"
-        } else if relative_difference <= tolerance {
-            "equals"
-        } else {
-            "DIFFERS from"
+        let must_equal = self.exact || self.reference == Reference::Cut;
+        let verdict = match relative_difference <= tolerance {
+            _ if !must_equal => "differs from",
+            true => "equals",
+            false => "DIFFERS from",
         };
-        write!(
-            f,
-            "it {verdict} {reference}: relative difference {relative_difference:.1e}, tolerance {tolerance:.0e}"
-        )?;
+        write!(f, "it {verdict} {reference}: relative difference {relative_difference:.1e}")?;
+        if must_equal {
+            write!(f, ", tolerance {tolerance:.0e}")?;
+        }
         writeln!(f, "; the cut changed the outputs by {effect:.1e}")?;
         f.write_str(if self.passed { "verified" } else { "NOT VERIFIED" })
     }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 use super::{ExecError, GraphModule};
-use crate::aten::{AtenError, Operator};
-use crate::graph::{Argument, Origin};
-use crate::ids::ValueId;
+use crate::aten::{AtenError, view_as};
+use crate::graph::Origin;
 use crate::pt2::{Pt2, StoredTensor};
 
 /// Why a program cannot be made to run.
@@ -58,9 +57,7 @@ fn tensor(stored: &StoredTensor, bytes: &[u8], device: Device) -> Result<Tensor,
     let start = (stored.offset as usize).saturating_mul(size).min(bytes.len());
     let bytes = &bytes[start..bytes.len() - (bytes.len() - start) % size];
     let bytes = Tensor::f_from_data_size(bytes, &[bytes.len() as i64], Kind::Uint8).map_err(failed)?;
-    let arguments = [("self", ValueId::new(0).into()), ("dtype", Argument::Dtype(stored.meta.dtype))];
-    let arguments = arguments.map(|(name, argument)| (name.to_owned(), argument));
-    let elements = Operator::find("aten::view", "dtype")?.call(&arguments, &[&bytes])?.swap_remove(0);
+    let elements = view_as(&bytes, stored.meta.dtype)?;
     let laid_out = elements.f_as_strided(&stored.meta.shape, &stored.strides, 0).map_err(failed)?;
     Ok(laid_out.f_to_device(device).map_err(failed)?.detach())
 }

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 
 use super::program::without_layout;
 use super::{ExecError, GraphModule, Mode};
-use crate::aten::{AtenError, Operator, OperatorResult};
+use crate::aten::{AtenError, Operator, OperatorResult, view_as};
 use crate::graph::{Argument, Dtype, Graph, Node};
 use crate::ids::ValueId;
 use crate::pt2::{self, Call, Layout, Pt2Error, Returned, SWITCHES, Source};
@@ -135,9 +135,7 @@ fn bytes(tensor: &Tensor) -> Result<Vec<u8>, AtenError> {
         resolved.f_to_device(Device::Cpu)?.f_contiguous()?.f_reshape([-1])
     };
     let plain = plain().map_err(failed)?;
-    let arguments = [("self", ValueId::new(0).into()), ("dtype", Argument::Dtype(Dtype::U8))];
-    let arguments = arguments.map(|(name, argument)| (name.to_owned(), argument));
-    let raw = Operator::find("aten::view", "dtype")?.call(&arguments, &[&plain])?.swap_remove(0);
+    let raw = view_as(&plain, Dtype::U8)?;
     let mut bytes = vec![0_u8; raw.numel()];
     let len = bytes.len();
     raw.f_copy_data(&mut bytes, len).map_err(failed)?;

@@ -50,6 +50,15 @@ enum Row {
     Of(fn(&NodeView) -> Result<Option<&'static str>, RuleError>),
 }
 
+/// The argument that an operation gives no finite number of where it is zero.
+#[derive(Clone, Copy)]
+enum Singular {
+    /// This one.
+    Always(&'static str),
+    /// This one, where attributes of the node say so.
+    Where(&'static str, fn(&NodeView) -> bool),
+}
+
 /// How a node passes zeros on.
 pub fn zeros(node: &NodeView) -> Zeros {
     let operands = || (0..node.slots().len()).filter(|&slot| node.operand(slot).is_some());
@@ -107,12 +116,11 @@ fn of_operation<T: Copy>(table: &[(&str, T)], op: &str) -> Option<T> {
 
 /// The slots of what an operation gives no finite number of where it is zero, beside what a formula divides by.
 fn singular(node: &NodeView) -> Vec<usize> {
-    let name = node.op().trim_end_matches('_');
-    if matches!(name, "aten::pow" | "aten::float_power") {
-        let negative = node.float_or("exponent", 0.0).is_ok_and(|exponent| exponent < 0.0);
-        return if negative { slots(node, "self") } else { Vec::new() };
+    match of_operation(table::SINGULAR, node.op()) {
+        Some(Singular::Always(argument)) => slots(node, argument),
+        Some(Singular::Where(argument, is)) if is(node) => slots(node, argument),
+        Some(Singular::Where(..)) | None => Vec::new(),
     }
-    of_operation(table::SINGULAR, node.op()).map_or_else(Vec::new, |argument| slots(node, argument))
 }
 
 fn sum(node: &NodeView, text: &str, results: usize) -> Zeros {
@@ -179,6 +187,11 @@ fn between(node: &NodeView) -> Result<Option<&'static str>, RuleError> {
 /// `pow` with a number above zero.
 fn power(node: &NodeView) -> Result<Option<&'static str>, RuleError> {
     Ok((node.float_or("exponent", 0.0)? > 0.0).then_some("self"))
+}
+
+/// `pow` with a number below zero.
+fn negative_power(node: &NodeView) -> bool {
+    node.float_or("exponent", 0.0).is_ok_and(|exponent| exponent < 0.0)
 }
 
 /// `alpha_dropout`, which adds a constant where it trains.

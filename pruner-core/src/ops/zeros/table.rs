@@ -1,22 +1,25 @@
 //! The rows.
 
 use super::Row::{self, New, Of, Pieces, Recurrent, View};
-use super::{alpha_dropout, between, power};
+use super::Singular::{self, Always, Where};
+use super::{alpha_dropout, between, negative_power, power};
 
-/// Operations that give no finite number of zero, and the argument of which.
-pub(super) const SINGULAR: &[(&str, &str)] = &[
-    ("aten::_weight_norm", "g"),
-    ("aten::_weight_norm_interface", "g"),
-    ("aten::digamma", "self"),
-    ("aten::fmod", "other"),
-    ("aten::lgamma", "self"),
-    ("aten::log", "self"),
-    ("aten::log10", "self"),
-    ("aten::log2", "self"),
-    ("aten::logit", "self"),
-    ("aten::reciprocal", "self"),
-    ("aten::remainder", "other"),
-    ("aten::rsqrt", "self"),
+/// Operations that give no finite number of zero, and the argument of which, beside what a row below divides by.
+pub(super) const SINGULAR: &[(&str, Singular)] = &[
+    ("aten::_weight_norm", Always("g")),
+    ("aten::_weight_norm_interface", Always("g")),
+    ("aten::digamma", Always("self")),
+    ("aten::float_power", Where("self", negative_power)),
+    ("aten::fmod", Always("other")),
+    ("aten::lgamma", Always("self")),
+    ("aten::log", Always("self")),
+    ("aten::log10", Always("self")),
+    ("aten::log2", Always("self")),
+    ("aten::logit", Always("self")),
+    ("aten::pow", Where("self", negative_power)),
+    ("aten::reciprocal", Always("self")),
+    ("aten::remainder", Always("other")),
+    ("aten::rsqrt", Always("self")),
 ];
 
 /// An operation that is not here gives nothing that is known to be zero.

@@ -20,6 +20,9 @@ use crate::ids::ValueId;
 const ROOT: &str = "archive";
 const MODEL: &str = "model";
 
+/// The folders of stored tensors, and what the entries of each are called.
+const FOLDERS: [(&str, &str); 2] = [("weights", "weight"), ("constants", "tensor")];
+
 /// What an archive says of itself.
 const MARKS: [(&str, &str); 4] =
     [("archive_format", "pt2"), ("archive_version", "0"), (".data/version", "6"), ("byteorder", "little")];
@@ -76,7 +79,9 @@ pub fn create(graph: &Graph, source: &dyn Source, path: &Path) -> Result<(), Pt2
     let samples = Samples::new(graph)?.archive(source);
     let samples = samples.map_err(|source| Pt2Error::Io { path: path.to_owned(), source })?;
     let stored = stored(graph);
-    let lists = [true, false].map(|weights| (list_name(weights), list(graph, &stored, weights, source)));
+    let lists = FOLDERS.map(|(folder, _)| {
+        (format!("data/{folder}/{MODEL}_{folder}_config.json"), list(graph, &stored, folder, source))
+    });
     let (program_name, samples_name) = (format!("models/{MODEL}.json"), format!("data/sample_inputs/{MODEL}.pt"));
 
     let mut entries: Vec<Entry<'_>> = Vec::new();
@@ -101,29 +106,22 @@ fn bytes(graph: &Graph, value: ValueId) -> Result<u64, Pt2Error> {
 
 /// The tensors that are stored, each with its entry.
 fn stored(graph: &Graph) -> Vec<(String, ValueId)> {
-    let (mut weights, mut constants) = (0, 0);
+    let mut counts = [0; FOLDERS.len()];
     let mut entry = |value: ValueId| {
-        let (kind, count) = match graph.value(value).origin {
-            Origin::Constant => ("constants/tensor", &mut constants),
-            _ => ("weights/weight", &mut weights),
-        };
-        *count += 1;
-        format!("data/{kind}_{}", *count - 1)
+        let at = usize::from(graph.value(value).origin == Origin::Constant);
+        let ((folder, name), number) = (FOLDERS[at], counts[at]);
+        counts[at] += 1;
+        format!("data/{folder}/{name}_{number}")
     };
     graph.stored().map(|(value, _)| (entry(value), value)).collect()
 }
 
-/// The entry that lists the tensors of one of the two folders.
-fn list_name(weights: bool) -> String {
-    let folder = if weights { "weights" } else { "constants" };
-    format!("data/{folder}/{MODEL}_{folder}_config.json")
-}
-
-fn list(graph: &Graph, stored: &[(String, ValueId)], weights: bool, source: &dyn Source) -> String {
-    let folder = if weights { "data/weights/" } else { "data/constants/" };
+/// The entry that lists the tensors of a folder.
+fn list(graph: &Graph, stored: &[(String, ValueId)], folder: &str, source: &dyn Source) -> String {
+    let below = format!("data/{folder}/");
     let mut config = serde_json::Map::new();
     for (entry, value) in stored {
-        let Some(path) = entry.strip_prefix(folder) else { continue };
+        let Some(path) = entry.strip_prefix(&below) else { continue };
         let found = graph.value(*value);
         let meta = program::meta(&found.meta, &program::layout(graph, *value, source));
         let is_param = found.origin == Origin::Parameter;

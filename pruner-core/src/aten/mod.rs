@@ -1,0 +1,51 @@
+//! libtorch beyond what tch gives: any operator by its name, a recorder of operators, variables whose shape changes.
+//!
+//! Safe wrappers of the functions in `cpp/pruner_aten.h`; `unsafe` is nowhere else but where files are mapped.
+#![allow(unsafe_code, reason = "libtorch is spoken to here, beside tch")]
+
+mod ffi;
+mod operator;
+mod recorder;
+mod tensors;
+
+use std::ffi::CStr;
+use std::ptr;
+
+pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
+pub(crate) use recorder::{Entry, Record, Recorder};
+pub(crate) use tensors::view_as;
+pub use tensors::{gather_slices, meta, replace, set_grad, storage_id, variable_id};
+
+use self::ffi::pa_init;
+
+/// What libtorch answered where it could not do as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct AtenError {
+    message: String,
+}
+
+impl AtenError {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// Makes the GPU usable where there is one; called by whatever first needs to know.
+///
+/// Says what came of it: `linked`, `loaded`, or why there is none. Further calls do nothing.
+pub fn init() -> &'static str {
+    let mut state = ptr::null();
+    // SAFETY: it sets the pointer to a string that lives as long as the process.
+    let state = unsafe {
+        pa_init(&raw mut state);
+        CStr::from_ptr(state)
+    };
+    state.to_str().unwrap_or("not loaded: the message is no UTF-8")
+}
+
+/// Whether there is a GPU that libtorch can use.
+pub fn cuda_is_available() -> bool {
+    init();
+    tch::Cuda::is_available()
+}

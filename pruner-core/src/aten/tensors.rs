@@ -1,0 +1,84 @@
+//! Tensors: what is known of them, variables whose shape changes, slices in one pass.
+#![allow(unsafe_code, reason = "libtorch is spoken to here, beside tch")]
+
+use std::ptr::{self, NonNull};
+
+use tch::Tensor;
+
+use super::ffi::{PaTensor, check, pa_tensor_describe, pa_tensor_gather, pa_tensor_replace, pa_tensor_set_grad};
+use super::{AtenError, Operator};
+use crate::graph::{Argument, Dtype, TensorMeta};
+use crate::ids::ValueId;
+
+/// The shape and element type of a tensor. It must be defined, strided and not quantised.
+pub fn meta(tensor: &Tensor) -> Result<TensorMeta, AtenError> {
+    let described = describe(tensor)?;
+    if described.defined == 0 {
+        return Err(AtenError::new("the tensor is undefined"));
+    }
+    if described.plain == 0 {
+        return Err(AtenError::new("the tensor is sparse or quantised"));
+    }
+    // SAFETY: the sizes belong to the tensor, which is borrowed.
+    unsafe { described.read("the tensor") }
+}
+
+/// The bytes of a tensor of one dimension, without gaps, as elements of another type; they share memory.
+pub(crate) fn view_as(tensor: &Tensor, dtype: Dtype) -> Result<Tensor, AtenError> {
+    let arguments = [("self", ValueId::new(0).into()), ("dtype", Argument::Dtype(dtype))];
+    let arguments = arguments.map(|(name, argument)| (name.to_owned(), argument));
+    Ok(Operator::find("aten::view", "dtype")?.call(&arguments, &[tensor])?.swap_remove(0))
+}
+
+/// A number that is the same for two tensors exactly where they are one variable, as `tensor` and its
+/// `shallow_clone` are; 0 for an undefined one. It may be given to another once no clone is left.
+pub fn variable_id(tensor: &Tensor) -> usize {
+    describe(tensor).map_or(0, |described| described.imp)
+}
+
+/// A number that is the same for two tensors exactly where they share memory; 0 where there is none.
+pub fn storage_id(tensor: &Tensor) -> usize {
+    describe(tensor).map_or(0, |described| described.storage)
+}
+
+/// Gives a variable the data of another tensor, of any shape, and the gradient that goes with it.
+///
+/// Whoever shares the variable sees the new data. A later backward pass works though an earlier one left its traces;
+/// a loss computed before the change can no longer be differentiated with respect to the variable.
+pub fn replace(variable: &Tensor, data: &Tensor, grad: Option<&Tensor>) -> Result<(), AtenError> {
+    let grad = grad.map_or(ptr::null(), Tensor::as_ptr);
+    // SAFETY: the tensors are borrowed through the call; that the variable changes under its other handles is the point.
+    check(unsafe { pa_tensor_replace(variable.as_ptr().cast_mut(), data.as_ptr(), grad) })
+}
+
+/// Sets the gradient of a variable, or takes it away.
+pub fn set_grad(variable: &Tensor, grad: Option<&Tensor>) -> Result<(), AtenError> {
+    let grad = grad.map_or(ptr::null(), Tensor::as_ptr);
+    // SAFETY: the tensors are borrowed through the call.
+    check(unsafe { pa_tensor_set_grad(variable.as_ptr().cast_mut(), grad) })
+}
+
+/// The slices of a tensor at the given positions of every dimension, in one pass; `None` keeps a dimension whole.
+///
+/// The result has no history and the memory format of the tensor.
+pub fn gather_slices(tensor: &Tensor, kept: &[Option<&[i64]>]) -> Result<Tensor, AtenError> {
+    // An empty list must not be null, which stands for all.
+    let lists: Vec<_> = kept
+        .iter()
+        .map(|list| list.map_or(ptr::null(), |list| NonNull::from(list).as_ptr().cast_const().cast()))
+        .collect();
+    let lens: Vec<_> = kept.iter().map(|list| list.map_or(0, <[i64]>::len)).collect();
+    let mut out = ptr::null_mut();
+    // SAFETY: the lists are borrowed through the call and as long as said; the tensor that comes is new and ours.
+    unsafe {
+        check(pa_tensor_gather(tensor.as_ptr(), lists.as_ptr(), lens.as_ptr(), kept.len(), &raw mut out))?;
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
+fn describe(tensor: &Tensor) -> Result<PaTensor, AtenError> {
+    let mut described = PaTensor::default();
+    // SAFETY: the tensor is borrowed through the call.
+    check(unsafe { pa_tensor_describe(tensor.as_ptr(), &raw mut described) })?;
+    Ok(described)
+}
