@@ -410,3 +410,69 @@ fn nodes_that_are_alike_have_the_groups_that_they_would_have_alone() {
     assert_eq!(node(&left, 4), "aten::split_with_sizes(self=v7, split_sizes=[1, 2], dim=1)");
     assert_eq!(left.shape(ValueId::new(6)), [3, 4]);
 }
+
+#[test]
+fn cells_multiply_what_they_are_given_and_their_states() {
+    for (op, gates, states) in [
+        ("aten::lstm_cell", 4, 2),
+        ("aten::gru_cell", 3, 1),
+        ("aten::rnn_tanh_cell", 1, 1),
+        ("aten::rnn_relu_cell", 1, 1),
+    ] {
+        let mut graph = Graph::new();
+        let input = graph.add_input("x", TensorMeta::f32([2, 3]));
+        let hx: Vec<_> = (0..states).map(|_| graph.add_input("hx", TensorMeta::f32([2, 5]))).collect();
+        let hx = if states == 1 { hx[0].into() } else { Argument::Values(hx.into_iter().map(Some).collect()) };
+        let [w_ih, w_hh] =
+            [3, 5].map(|from| graph.add_parameter(format!("w{from}"), TensorMeta::f32([5 * gates, from])));
+        let arguments = [("input", input.into()), ("hx", hx), ("w_ih", w_ih.into()), ("w_hh", w_hh.into())];
+        let arguments = arguments.map(|(name, argument)| (name.to_owned(), argument)).to_vec();
+        let node = graph.add_node(op, "", arguments, vec![TensorMeta::f32([2, 5]); states]);
+        graph.set_outputs(graph.node(node).results.clone());
+        let counts = Analysis::new(&graph).expect("the graph is sound").counts(&Kept::all());
+        assert_eq!(counts.macs, 2 * 5 * gates as u64 * (3 + 5), "{op}");
+    }
+}
+
+#[test]
+fn what_is_not_finite_at_zero_makes_a_group_inexact() {
+    let network = |op: &str, arguments: Vec<(&str, Argument)>| {
+        let mut graph = Graph::new();
+        let x = graph.add_input("x", TensorMeta::f32([2, 4]));
+        let [first, second] =
+            [[6, 4], [3, 6]].map(|shape| graph.add_parameter(format!("w{shape:?}"), TensorMeta::f32(shape)));
+        let linear = |graph: &mut Graph, input: ValueId, weight: ValueId, size| {
+            graph.call(
+                "aten::linear",
+                vec![("input", input.into()), ("weight", weight.into())],
+                TensorMeta::f32([2, size]),
+            )
+        };
+        let hidden = linear(&mut graph, x, first, 6);
+        let mut all = vec![("self", hidden.into())];
+        all.extend(arguments.into_iter().map(|(name, argument)| match argument {
+            Argument::None => (name, hidden.into()),
+            argument => (name, argument),
+        }));
+        let made = graph.call(op, all, TensorMeta::f32([2, 6]));
+        let output = linear(&mut graph, made, second, 3);
+        graph.set_outputs(vec![output]);
+        let analysis = Analysis::new(&graph).expect("the graph is sound");
+        let group = analysis.groups().iter().find(|group| group.size() == 6).expect("hidden units are a group");
+        assert!(group.pin().is_none(), "{op}");
+        group.inexact().is_some()
+    };
+    for op in ["log", "log2", "log10", "reciprocal", "rsqrt", "digamma", "lgamma", "logit", "log_"] {
+        assert!(network(&format!("aten::{op}"), Vec::new()), "{op}");
+    }
+    for op in ["log1p", "sqrt", "exp", "sigmoid", "relu"] {
+        assert!(!network(&format!("aten::{op}"), Vec::new()), "{op}");
+    }
+    let power = |exponent: f64| network("aten::pow.Tensor_Scalar", vec![("exponent", exponent.into())]);
+    assert!(power(-0.5) && !power(0.5) && !power(2.0));
+    // The hidden units by themselves.
+    for op in ["div", "remainder", "fmod"] {
+        assert!(network(&format!("aten::{op}.Tensor"), vec![("other", Argument::None)]), "{op}");
+    }
+    assert!(!network("aten::mul.Tensor", vec![("other", Argument::None)]));
+}

@@ -110,6 +110,29 @@ mod comes_back_smaller_and_equal_and_trains {
 }
 
 #[test]
+fn a_decoder_has_the_groups_of_its_architecture() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let model = folder.path().join("llama.pt2");
+    run(python("export.py").arg("llama").arg(&model));
+    let model = model.to_str().expect("a temporary folder has a plain name");
+    let found: Value = serde_json::from_str(&run(&mut pruner(&["inspect", model]))).expect("it prints JSON");
+    let groups = found["groups"].as_array().expect("there are groups");
+    let has = |size: u64, members: &[&str]| {
+        groups.iter().any(|group| {
+            let names: Vec<_> = group["members"].as_array().expect("it has members").iter().collect();
+            let all = members.iter().all(|member| names.contains(&&json!(format!("layers.1.{member}"))));
+            group["pinned"].is_null() && group["size"] == size && all
+        })
+    };
+    assert!(has(64, &["gate.weight:0", "up.weight:0", "down.weight:1"]), "hidden units: {groups:?}");
+    assert!(has(2, &["q.weight:0", "k.weight:0", "v.weight:0", "o.weight:1"]), "groups of heads: {groups:?}");
+    assert!(has(2, &["q.weight:0", "o.weight:1"]), "the heads of each: {groups:?}");
+    assert!(has(4, &["q.weight:0", "k.weight:0"]), "pairs of rotated positions: {groups:?}");
+    assert!(has(8, &["v.weight:0", "o.weight:1"]), "what a head reads: {groups:?}");
+    assert!(has(32, &["q.weight:1", "o.weight:0", "before.weight:0"]), "the residual width: {groups:?}");
+}
+
+#[test]
 fn networks_that_were_written_in_tch_and_cut_come_back_equal_and_train() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut nets: Vec<_> = all().iter().map(|spec| (spec.name, Net::named(spec.name))).collect();

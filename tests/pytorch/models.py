@@ -109,6 +109,7 @@ class Layer(nn.Module):
         self.up = nn.Linear(width, hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
         self.before, self.after = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.register_buffer("frequencies", 10000.0 ** (-torch.arange(0, self.size, 2) / self.size))
 
     def forward(self, x):
         x = x + self.attend(self.before(x))
@@ -120,16 +121,14 @@ class Layer(nn.Module):
         q = self.q(x).view(batch, length, self.heads, self.size).transpose(1, 2)
         k = self.k(x).view(batch, length, self.kv_heads, self.size).transpose(1, 2)
         v = self.v(x).view(batch, length, self.kv_heads, self.size).transpose(1, 2)
-        q, k = rotate(q), rotate(k)
+        q, k = rotate(q, self.frequencies), rotate(k, self.frequencies)
         k, v = (t.repeat_interleave(self.heads // self.kv_heads, dim=1) for t in (k, v))
         y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.o(y.transpose(1, 2).reshape(batch, length, self.heads * self.size))
 
 
-def rotate(x):
-    length, size = x.shape[-2:]
-    frequencies = 10000.0 ** (-torch.arange(0, size, 2) / size)
-    angles = torch.outer(torch.arange(length), frequencies).repeat(1, 2)
+def rotate(x, frequencies):
+    angles = torch.outer(torch.arange(x.shape[-2]), frequencies).repeat(1, 2)
     first, second = x.chunk(2, dim=-1)
     return x * angles.cos() + torch.cat([-second, first], dim=-1) * angles.sin()
 

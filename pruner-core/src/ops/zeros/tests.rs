@@ -1,6 +1,6 @@
 //! How zeros pass through the rows, by class of operation.
 
-use super::table::ROWS;
+use super::table::{ROWS, SINGULAR};
 use super::{NodeView, Row, zeros};
 use crate::ops::testing::{Op, op};
 
@@ -34,8 +34,10 @@ fn of_one(name: &str) -> Op {
 #[test]
 fn the_rows_are_in_order_and_of_operations_of_the_table() {
     assert!(ROWS.is_sorted_by(|(left, _), (right, _)| left < right));
+    assert!(SINGULAR.is_sorted_by(|(left, _), (right, _)| left < right));
     let known = |op: &str| crate::ops::table::OPS.iter().any(|(name, _)| *name == op);
-    let unknown: Vec<_> = ROWS.iter().map(|(op, _)| *op).filter(|op| !known(op)).collect();
+    let unknown: Vec<_> =
+        ROWS.iter().map(|(op, _)| *op).chain(SINGULAR.iter().map(|(op, _)| *op)).filter(|op| !known(op)).collect();
     assert!(unknown.is_empty(), "the table of rules has not: {unknown:?}");
 }
 
