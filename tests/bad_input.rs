@@ -10,7 +10,7 @@ use pruner::criteria::{Magnitude, Taylor};
 use pruner::deps::{Analysis, Group};
 use pruner::exec::{ExecError, GraphModule, Mode};
 use pruner::graph::{Dtype, Graph};
-use pruner::importance::{Importance, ImportanceError, Signals, Weights};
+use pruner::importance::{Importance, ImportanceError, Weights};
 use pruner::plan::{Limits, Reason, Scope};
 use pruner::pruner::{GroupPruner, Pruner as _, Settings};
 use pruner::report::{Outcome, StepReport};
@@ -31,10 +31,6 @@ struct Constant {
 
 #[typetag::serde(name = "constant-for-tests")]
 impl Importance for Constant {
-    fn needs(&self) -> Signals {
-        Signals::WEIGHTS
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         if group.name() != self.group {
             return Magnitude::default().score(group, weights);

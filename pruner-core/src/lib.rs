@@ -43,6 +43,9 @@ pub mod trace;
 pub mod optim;
 
 #[cfg(feature = "torch")]
+pub mod calibration;
+
+#[cfg(feature = "torch")]
 pub mod apply;
 
 #[cfg(feature = "torch")]

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use crate::apply::{ApplyError, apply, check_network};
+use crate::calibration::{self, CalibrationError, Loader, Loss};
 use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
 use crate::exec::GraphModule;
 use crate::graph::Dtype;
 use crate::ids::GroupId;
-use crate::importance::{self, Importance, ImportanceError, Weights};
+use crate::importance::{self, Importance, ImportanceError, Signal, SignalSet, Signals, Weights};
 use crate::optim::Follow;
 use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, select, stop_reason};
 use crate::registry;
@@ -95,6 +96,9 @@ pub enum PruneError {
     /// The scheduler breaks its contract.
     #[error(transparent)]
     Scheduler(#[from] SchedulerError),
+    /// The signals of a criterion cannot be gathered.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
     /// A group cannot be scored.
     #[error(transparent)]
     Importance(#[from] ImportanceError),
@@ -150,6 +154,8 @@ pub struct GroupPruner {
     kept: Kept,
     groups: Vec<AxisGroup>,
     step: usize,
+    /// What was gathered since the last cut.
+    signals: Signals,
 }
 
 impl GroupPruner {
@@ -168,7 +174,7 @@ impl GroupPruner {
             }
         }
         let groups = analysis.groups().to_vec();
-        let pruner = Self { settings, analysis, kept: Kept::all(), groups, step: 0 };
+        let pruner = Self { settings, analysis, kept: Kept::all(), groups, step: 0, signals: Signals::default() };
         // Names to ignore that match nothing are told now rather than after an epoch of training.
         stop_reason(&pruner.groups(), &pruner.settings.limits)?;
         Ok(pruner)
@@ -240,9 +246,42 @@ impl GroupPruner {
         Ok(select(&self.groups(), scores, limits, progress)?)
     }
 
+    /// Gathers the signals that the criterion needs from calibration batches, for the steps up to the next that cuts something.
+    ///
+    /// It needs no call for criteria of weights alone, nor for those of gradients where `backward` was called. See
+    /// [`calibration::gather`] for what it costs.
+    pub fn gather(
+        &mut self,
+        module: &GraphModule,
+        loader: &dyn Loader,
+        loss: Option<Loss<'_>>,
+    ) -> Result<&Signals, PruneError> {
+        check_network(module, &self.analysis, &self.kept)?;
+        self.signals = self.gathered(module, self.settings.importance.needs(), loader, loss)?;
+        Ok(&self.signals)
+    }
+
+    fn gathered(
+        &self,
+        module: &GraphModule,
+        wanted: SignalSet,
+        loader: &dyn Loader,
+        loss: Option<Loss<'_>>,
+    ) -> Result<Signals, PruneError> {
+        Ok(calibration::gather(module, &self.analysis, &self.kept, wanted, loader, loss)?)
+    }
+
+    /// What was gathered, and what needs no data.
+    fn signals(&self, module: &GraphModule) -> Result<Signals, PruneError> {
+        let missing = self.settings.importance.needs() - self.signals.gathered();
+        let mut signals = self.gathered(module, missing - Signal::of_data(), &Vec::new(), None)?;
+        signals.extend(&self.signals);
+        Ok(signals)
+    }
+
     /// The scores of all groups that may be cut, read back from the device at once.
     pub(crate) fn scores(&self, module: &GraphModule) -> Result<Scores, PruneError> {
-        let mut weights = Weights::new(self.settings.seed);
+        let mut weights = Weights::new(self.settings.seed).with_signals(self.signals(module)?);
         for (value, _) in module.graph().stored() {
             if let Some(tensor) = module.tensor(value) {
                 weights.insert(value, tensor)?;
@@ -295,6 +334,7 @@ impl Pruner for GroupPruner {
             apply(module, &self.analysis, &self.kept, &after, follow)?;
             self.groups = self.analysis.groups_left(&after);
             self.kept = after;
+            self.signals = Signals::default();
         }
         self.step = step;
         let seconds = Seconds::new(0.0, 0.0, start.elapsed().as_secs_f64());

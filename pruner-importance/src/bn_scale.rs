@@ -1,12 +1,13 @@
 //! `bn-scale`: how much of a channel batch norm lets through.
 
 use pruner_core::deps::{Group, Member};
-use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::importance::{Importance, ImportanceError, Weights};
 use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::settings::settings;
+use crate::terms::{Terms, as_it_is};
 use crate::{Normalizer, Reduction};
 
 register_importance!("bn-scale", "absolute scale of the batch norm of a coordinate");
@@ -44,25 +45,22 @@ impl Default for BnScale {
 
 #[typetag::serde(name = "bn-scale")]
 impl Importance for BnScale {
-    fn needs(&self) -> Signals {
-        Signals::WEIGHTS
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let mut members = Vec::new();
-        for (member, weight) in slices::trained(group, weights)? {
-            if is_scale_of_batch_norm(member) {
-                members.push((member, slices::widen(member, weight)?.f_abs()?));
-            }
-        }
-        let fold = |tensor: &Tensor, dims: &[i64]| tensor.f_sum_dim_intlist(dims, false, None::<Kind>);
-        let score = self.reduction.reduce(group.size(), &members, fold, |sum| Ok(sum.shallow_clone()))?;
-        Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
+        let terms = Terms { reduction: self.reduction, normalizer: self.normalizer };
+        let scale = |member: &Member, weight: &Tensor| {
+            Ok(if is_scale_of_batch_norm(member) { Some(weight.f_abs()?) } else { None })
+        };
+        terms.sum(group, weights, scale, as_it_is)
     }
 }
 
-/// Whether it is the `weight` of `aten::batch_norm` or of one of the forms that it is lowered to.
+/// Whether `aten::batch_norm` or one of the forms that it is lowered to reads it.
+pub(crate) fn is_of_batch_norm(member: &Member) -> bool {
+    let (_, op, _) = &member.reader;
+    op.contains("batch_norm")
+}
+
 fn is_scale_of_batch_norm(member: &Member) -> bool {
-    let (_, op, argument) = &member.reader;
-    op.contains("batch_norm") && argument == "weight"
+    let (.., argument) = &member.reader;
+    is_of_batch_norm(member) && argument == "weight"
 }

@@ -1,7 +1,7 @@
 //! `fpgm`: how far a filter is from the others, which could stand in for it.
 
 use pruner_core::deps::{Group, Member, Side};
-use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::importance::{Importance, ImportanceError, Weights, slices};
 use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
@@ -44,10 +44,6 @@ impl Default for Fpgm {
 
 #[typetag::serde(name = "fpgm")]
 impl Importance for Fpgm {
-    fn needs(&self) -> Signals {
-        Signals::WEIGHTS
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (mut members, mut scores) = (Vec::new(), Vec::new());
         for (member, weight) in slices::trained(group, weights)? {

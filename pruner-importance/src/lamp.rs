@@ -1,7 +1,7 @@
 //! `lamp`: how large a coordinate is beside those that would stay if it went.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signals, Weights};
+use pruner_core::importance::{Importance, ImportanceError, Weights};
 use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -32,10 +32,6 @@ settings! {
 
 #[typetag::serde(name = "lamp")]
 impl Importance for Lamp {
-    fn needs(&self) -> Signals {
-        Signals::WEIGHTS
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         Magnitude { p: Norm::Two, reduction: self.reduction, normalizer: Normalizer::Lamp }.score(group, weights)
     }

@@ -1,7 +1,7 @@
 //! `magnitude`: how large the weights of a coordinate are.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::importance::{Importance, ImportanceError, Weights, slices};
 use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -49,10 +49,6 @@ impl Default for Magnitude {
 
 #[typetag::serde(name = "magnitude")]
 impl Importance for Magnitude {
-    fn needs(&self) -> Signals {
-        Signals::WEIGHTS
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let members: Vec<_> = slices::trained(group, weights)?
             .into_iter()

@@ -1,7 +1,7 @@
 //! `mix`: several criteria together.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, deserialize_importance};
+use pruner_core::importance::{Importance, ImportanceError, SignalSet, Weights, deserialize_importance};
 use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -70,8 +70,12 @@ impl Default for Mix {
 
 #[typetag::serde(name = "mix")]
 impl Importance for Mix {
-    fn needs(&self) -> Signals {
-        self.parts.iter().fold(Signals::WEIGHTS, |needs, part| needs | part.of.needs())
+    fn needs(&self) -> SignalSet {
+        self.parts.iter().fold(SignalSet::empty(), |needs, part| needs | part.of.needs())
+    }
+
+    fn compensates(&self) -> bool {
+        self.parts.iter().any(|part| part.of.compensates())
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {

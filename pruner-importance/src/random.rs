@@ -1,7 +1,7 @@
 //! `random`: the baseline of every benchmark.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::importance::{Importance, ImportanceError, Weights, slices};
 use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -31,10 +31,6 @@ impl Random {
 
 #[typetag::serde(name = "random")]
 impl Importance for Random {
-    fn needs(&self) -> Signals {
-        Signals::WEIGHTS
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let device = match group.members().first() {
             Some(member) => weights.of(member)?.device(),

@@ -1,12 +1,13 @@
 //! `taylor`: how much the loss changes, to first order, if a coordinate is removed.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
 use pruner_core::register_importance;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, TchError, Tensor};
+use tch::Tensor;
 
 use crate::settings::settings;
+use crate::terms;
 use crate::{Normalizer, Reduction};
 
 register_importance!("taylor", "first-order change of the loss if a coordinate is removed");
@@ -58,27 +59,21 @@ impl Default for Taylor {
 
 #[typetag::serde(name = "taylor")]
 impl Importance for Taylor {
-    fn needs(&self) -> Signals {
-        Signals::GRADIENTS
+    fn needs(&self) -> SignalSet {
+        Signal::Gradients.into()
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let mut members = Vec::new();
-        for (member, weight) in slices::trained(group, weights)? {
-            if let Some(gradient) = weights.gradient_of(member)? {
-                // Widened before they are multiplied: the product of two small half-precision numbers is 0.
-                let change = slices::widen(member, gradient)?.f_mul(&slices::widen(member, weight)?)?;
-                members.push((member, if self.terms == Terms::PerWeight { change.f_abs()? } else { change }));
-            }
-        }
-        let fold = |tensor: &Tensor, dims: &[i64]| tensor.f_sum_dim_intlist(dims, false, None::<Kind>);
-        let finish = |sum: &Tensor| -> Result<Tensor, TchError> {
-            match self.terms {
-                Terms::Signed => sum.f_square(),
-                Terms::PerWeight => Ok(sum.shallow_clone()),
-            }
+        let terms = terms::Terms { reduction: self.reduction, normalizer: self.normalizer };
+        let term = |member: &_, weight: &Tensor| {
+            let Some(gradient) = weights.gradient_of(member)? else { return Ok(None) };
+            // Widened before they are multiplied: the product of two small half-precision numbers is 0.
+            let change = slices::widen(member, gradient)?.f_mul(weight)?;
+            Ok(Some(if self.terms == Terms::PerWeight { change.f_abs()? } else { change }))
         };
-        let score = self.reduction.reduce(group.size(), &members, fold, finish)?;
-        Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
+        terms.sum(group, weights, term, |sum| match self.terms {
+            Terms::Signed => sum.f_square(),
+            Terms::PerWeight => Ok(sum.shallow_clone()),
+        })
     }
 }

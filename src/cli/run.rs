@@ -82,21 +82,15 @@ fn read(path: &Path) -> anyhow::Result<(PathBuf, BTreeMap<String, Tensor>)> {
 fn random(graph: &Graph, id: ValueId) -> anyhow::Result<Tensor> {
     let meta = &graph.value(id).meta;
     let cpu = |kind| (kind, Device::Cpu);
-    let numbers = |kind| Tensor::randn(&meta.shape, cpu(Kind::Float)).to_kind(kind);
-    let whole = |kind| Tensor::randint(2, &meta.shape, cpu(Kind::Int64)).to_kind(kind);
-    Ok(match meta.dtype {
-        Dtype::F32 => numbers(Kind::Float),
-        Dtype::F64 => numbers(Kind::Double),
-        Dtype::F16 => numbers(Kind::Half),
-        Dtype::BF16 => numbers(Kind::BFloat16),
-        Dtype::C64 => numbers(Kind::ComplexFloat),
-        Dtype::C128 => numbers(Kind::ComplexDouble),
-        Dtype::I64 => whole(Kind::Int64),
-        Dtype::I32 => whole(Kind::Int),
-        Dtype::I16 => whole(Kind::Int16),
-        Dtype::I8 => whole(Kind::Int8),
-        Dtype::U8 => whole(Kind::Uint8),
-        Dtype::Bool => whole(Kind::Bool),
-        other => bail!("no random input `{}` of type {other} can be made: give --inputs", graph.value(id).name),
-    })
+    let numbers = || Tensor::randn(&meta.shape, cpu(Kind::Float));
+    let whole = || Tensor::randint(2, &meta.shape, cpu(Kind::Int64));
+    let random = match meta.dtype {
+        Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16 | Dtype::C64 | Dtype::C128 => Some(numbers()),
+        Dtype::I64 | Dtype::I32 | Dtype::I16 | Dtype::I8 | Dtype::U8 | Dtype::Bool => Some(whole()),
+        _ => None,
+    };
+    match (random, aten::kind(meta.dtype)) {
+        (Some(random), Some(kind)) => Ok(random.to_kind(kind)),
+        _ => bail!("no random input `{}` of type {} can be made: give --inputs", graph.value(id).name, meta.dtype),
+    }
 }

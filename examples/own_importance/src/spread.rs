@@ -1,7 +1,7 @@
 //! `spread`: a criterion of our own. Filters whose weights are all alike only blur.
 
 use pruner::deps::{Group, Side};
-use pruner::importance::{Importance, ImportanceError, Signals, Weights, slices};
+use pruner::importance::{Importance, ImportanceError, Weights, slices};
 use pruner::register_importance;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -18,10 +18,6 @@ pub struct Spread {
 
 #[typetag::serde(name = "spread")]
 impl Importance for Spread {
-    fn needs(&self) -> Signals {
-        Signals::WEIGHTS
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let mut total: Option<Tensor> = None;
         for (member, weight) in slices::trained(group, weights)? {

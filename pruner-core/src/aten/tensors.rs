@@ -3,7 +3,7 @@
 
 use std::ptr::{self, NonNull};
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::ffi::{PaTensor, check, pa_tensor_describe, pa_tensor_gather, pa_tensor_replace, pa_tensor_set_grad};
 use super::{AtenError, Operator};
@@ -21,6 +21,30 @@ pub fn meta(tensor: &Tensor) -> Result<TensorMeta, AtenError> {
     }
     // SAFETY: the sizes belong to the tensor, which is borrowed.
     unsafe { described.read("the tensor") }
+}
+
+/// The type of elements as tch names it; `None` where it has no name for it.
+pub fn kind(dtype: Dtype) -> Option<Kind> {
+    Some(match dtype {
+        Dtype::U8 => Kind::Uint8,
+        Dtype::I8 => Kind::Int8,
+        Dtype::I16 => Kind::Int16,
+        Dtype::I32 => Kind::Int,
+        Dtype::I64 => Kind::Int64,
+        Dtype::F16 => Kind::Half,
+        Dtype::F32 => Kind::Float,
+        Dtype::F64 => Kind::Double,
+        Dtype::C32 => Kind::ComplexHalf,
+        Dtype::C64 => Kind::ComplexFloat,
+        Dtype::C128 => Kind::ComplexDouble,
+        Dtype::Bool => Kind::Bool,
+        Dtype::BF16 => Kind::BFloat16,
+        Dtype::F8E5M2 => Kind::Float8e5m2,
+        Dtype::F8E4M3 => Kind::Float8e4m3fn,
+        Dtype::F8E5M2Fnuz => Kind::Float8e5m2fnuz,
+        Dtype::F8E4M3Fnuz => Kind::Float8e4m3fnuz,
+        Dtype::U16 => return None,
+    })
 }
 
 /// The bytes of a tensor of one dimension, without gaps, as elements of another type; they share memory.

@@ -19,6 +19,7 @@ mod memory;
 mod positions;
 mod profile;
 mod rewrite;
+mod sites;
 #[cfg(test)]
 mod soundness;
 mod zeros;
@@ -37,6 +38,7 @@ pub use kept::Kept;
 pub use layout::Layout;
 pub use profile::{NodeCost, layer_of};
 pub use rewrite::BurntIn;
+pub use sites::Site;
 
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, Origin};

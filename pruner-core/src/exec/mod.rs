@@ -7,7 +7,7 @@ mod save;
 
 pub use load::LoadError;
 pub use module::GraphModule;
-pub use program::{Observer, Program};
+pub use program::{Hooks, Observer, Program, Tap};
 pub use save::SaveError;
 
 use crate::aten::AtenError;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tch::{Device, Tensor, nn};
 
-use super::{ExecError, Mode, Observer, Program};
+use super::{ExecError, Hooks, Mode, Observer, Program};
 use crate::deps::{Analysis, Kept};
 use crate::graph::{Graph, Origin, Value};
 use crate::ids::ValueId;
@@ -68,7 +68,7 @@ impl GraphModule {
     /// Runs the network. Inputs may have another batch size than the traced ones, and other sizes where no operation has
     /// burnt the traced one in.
     pub fn forward(&self, inputs: &[Tensor], mode: Mode) -> Result<Vec<Tensor>, ExecError> {
-        self.run(inputs, mode, None)
+        self.run(inputs, mode, Hooks::default())
     }
 
     /// Runs the network and shows every value that a node makes to `observe`, as soon as it is made.
@@ -78,7 +78,7 @@ impl GraphModule {
         mode: Mode,
         observe: Observer<'_>,
     ) -> Result<Vec<Tensor>, ExecError> {
-        self.run(inputs, mode, Some(observe))
+        self.run(inputs, mode, Hooks { made: Some(observe), read: None })
     }
 
     /// The trained tensors by name, in its order; frozen ones too.
@@ -143,25 +143,29 @@ impl GraphModule {
     }
 
     /// Runs the network on copies of its buffers, of its constants and of the inputs, so that nothing that it writes is seen
-    /// afterwards.
+    /// afterwards. The tensors that `other` gives take the place of stored ones.
     pub(crate) fn forward_apart(
         &self,
         inputs: &[Tensor],
         mode: Mode,
-        observe: Option<Observer<'_>>,
+        other: &dyn Fn(ValueId) -> Option<Tensor>,
+        hooks: Hooks<'_>,
     ) -> Result<Vec<Tensor>, ExecError> {
         let copy = |tensor: &Tensor| tch::no_grad(|| tensor.detach().copy());
-        let apart = |(id, value): (ValueId, &Value)| match value.origin {
-            Origin::Parameter => self.tensor(id).map(Tensor::shallow_clone),
-            _ => self.tensor(id).map(copy),
+        let apart = |(id, value): (ValueId, &Value)| {
+            let tensor = self.tensor(id)?;
+            Some(other(id).unwrap_or_else(|| match value.origin {
+                Origin::Parameter => tensor.shallow_clone(),
+                _ => copy(tensor),
+            }))
         };
         let stored: Vec<_> = self.graph.values().map(apart).collect();
         let inputs: Vec<_> = inputs.iter().map(copy).collect();
-        self.program_for(&inputs)?.run(&stored, &inputs, mode, observe)
+        self.program_for(&inputs)?.run(&stored, &inputs, mode, hooks)
     }
 
-    fn run(&self, inputs: &[Tensor], mode: Mode, observe: Option<Observer<'_>>) -> Result<Vec<Tensor>, ExecError> {
-        self.program_for(inputs)?.run(&self.stored, inputs, mode, observe)
+    fn run(&self, inputs: &[Tensor], mode: Mode, hooks: Hooks<'_>) -> Result<Vec<Tensor>, ExecError> {
+        self.program_for(inputs)?.run(&self.stored, inputs, mode, hooks)
     }
 
     /// The graph with the sizes that it has for inputs of these shapes.

@@ -3,18 +3,30 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use tch::{Device, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use super::{ExecError, Mode};
-use crate::aten::{Call, Operator};
+use crate::aten::{AtenError, Call, Operator};
 use crate::graph::{Argument, Graph, Node, Origin};
-use crate::ids::ValueId;
+use crate::ids::{NodeId, ValueId};
 
 /// What a program asserts of element types and devices, which need not be those of this run.
 const METADATA: &str = "aten::_assert_tensor_metadata";
 
 /// What is shown every value that a node makes.
 pub type Observer<'a> = &'a mut dyn FnMut(ValueId, &Tensor);
+
+/// What is shown what a node is about to read, value by value; what it returns is read in the place of it, by this node alone.
+pub type Tap<'a> = &'a mut dyn FnMut(NodeId, ValueId, &Tensor) -> Result<Option<Tensor>, TchError>;
+
+/// Who looks into a run.
+#[derive(Default)]
+pub struct Hooks<'a> {
+    /// Is shown every value that a node makes, before any is dropped.
+    pub made: Option<Observer<'a>>,
+    /// Is shown what nodes read.
+    pub read: Option<Tap<'a>>,
+}
 
 /// A graph made ready to run on one device. It holds no tensors: those of the network are given to every run.
 #[derive(Debug)]
@@ -27,8 +39,11 @@ pub struct Program {
 
 #[derive(Debug)]
 struct Step {
+    id: NodeId,
     node: String,
     call: Call,
+    /// The values that it reads.
+    reads: Vec<ValueId>,
     operands: Vec<Source>,
     no_grad: bool,
     results: Vec<ValueId>,
@@ -71,8 +86,8 @@ impl Program {
             for result in &node.results {
                 made[result.index()] = true;
             }
-            let (results, no_grad) = (node.results.clone(), node.no_grad);
-            steps.push(Step { node: describe(), call, operands, no_grad, results, dead: Vec::new() });
+            let (reads, results, no_grad) = (node.inputs().collect(), node.results.clone(), node.no_grad);
+            steps.push(Step { id, node: describe(), call, reads, operands, no_grad, results, dead: Vec::new() });
         }
         let outputs = graph
             .outputs()
@@ -85,14 +100,12 @@ impl Program {
     }
 
     /// Runs it. `stored` holds by the place of its id the tensor of every parameter, buffer and constant.
-    ///
-    /// `observe` is shown every value that a node makes, before any is dropped.
     pub fn run(
         &self,
         stored: &[Option<Tensor>],
         inputs: &[Tensor],
         mode: Mode,
-        mut observe: Option<Observer<'_>>,
+        mut hooks: Hooks<'_>,
     ) -> Result<Vec<Tensor>, ExecError> {
         if inputs.len() != self.inputs {
             return Err(ExecError::InputCount { expected: self.inputs, given: inputs.len() });
@@ -102,7 +115,10 @@ impl Program {
         values.resize_with(self.values, || None);
         let mut results = Vec::new();
         for step in &self.steps {
-            step.run(stored, inputs, &values, train, &mut results)?;
+            match &mut hooks.read {
+                Some(tap) => step.run_tapped(stored, inputs, &values, train, &mut results, *tap)?,
+                None => step.run(stored, inputs, &values, train, &mut results)?,
+            }
             if results.len() != step.results.len() {
                 return Err(ExecError::ResultCount {
                     node: step.node.clone(),
@@ -111,8 +127,8 @@ impl Program {
                 });
             }
             for (&value, tensor) in step.results.iter().zip(results.drain(..)) {
-                if let Some(observe) = &mut observe {
-                    observe(value, &tensor);
+                if let Some(made) = &mut hooks.made {
+                    made(value, &tensor);
                 }
                 values[value.index()] = Some(tensor);
             }
@@ -169,6 +185,27 @@ impl Step {
             many => self.call.run(&many.iter().map(tensor).collect::<Result<Vec<_>, _>>()?, train, results),
         };
         ran.map_err(|source| ExecError::Run { node: self.node.clone(), source })
+    }
+
+    /// As [`run`](Self::run), each operand shown to `tap` first.
+    fn run_tapped(
+        &self,
+        stored: &[Option<Tensor>],
+        inputs: &[Tensor],
+        values: &[Option<Tensor>],
+        train: Option<bool>,
+        results: &mut Vec<Tensor>,
+        tap: Tap<'_>,
+    ) -> Result<(), ExecError> {
+        let failed = |source| ExecError::Run { node: self.node.clone(), source };
+        let mut operands = Vec::with_capacity(self.operands.len());
+        for (source, &value) in self.operands.iter().zip(&self.reads) {
+            let tensor = source.tensor(stored, inputs, values).ok_or_else(|| source.not_stored())?;
+            let other = tap(self.id, value, tensor).map_err(|error| failed(AtenError::new(error.to_string())))?;
+            operands.push(other.unwrap_or_else(|| tensor.shallow_clone()));
+        }
+        let _no_grad = self.no_grad.then(tch::no_grad_guard);
+        self.call.run(&operands.iter().collect::<Vec<_>>(), train, results).map_err(failed)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use tch::{Device, Tensor};
 
 use super::program::without_layout;
-use super::{ExecError, GraphModule, Mode};
+use super::{ExecError, GraphModule, Hooks, Mode};
 use crate::aten::{AtenError, Operator, OperatorResult, view_as};
 use crate::graph::{Argument, Dtype, Graph, Node};
 use crate::ids::ValueId;
@@ -62,7 +62,8 @@ impl GraphModule {
             }
             layouts.insert(value, Layout { strides: tensor.stride(), requires_grad: tensor.requires_grad() });
         };
-        tch::with_grad(|| self.forward_apart(inputs, Mode::Eval, Some(&mut observe)))?;
+        let hooks = Hooks { made: Some(&mut observe), read: None };
+        tch::with_grad(|| self.forward_apart(inputs, Mode::Eval, &|_| None, hooks))?;
         match other {
             None => Ok(layouts),
             Some(_) => Err(SaveError::Shapes { shapes: inputs.iter().map(Tensor::size).collect() }),

@@ -3,12 +3,12 @@
 //! A criterion is a plugin ([`registry`]): a type that implements [`Importance`]. What most have in common stands in
 //! [`slices`]: the elements of a stored tensor folded to one number per coordinate.
 
+pub mod signals;
 pub mod slices;
 pub mod weights;
 
 use std::error::Error;
 use std::fmt;
-use std::ops::BitOr;
 
 use dyn_clone::DynClone;
 use serde::{Deserialize, Deserializer};
@@ -18,6 +18,7 @@ use tch::{Kind as ElementKind, TchError, Tensor};
 use crate::deps::Group;
 use crate::registry::{self, Kind, PluginTrait, RegistryError};
 
+pub use signals::{Activation, Signal, SignalSet, Signals};
 pub use weights::Weights;
 
 /// Scores the coordinates of a group.
@@ -33,7 +34,15 @@ pub use weights::Weights;
 #[typetag::serde(tag = "importance")]
 pub trait Importance: fmt::Debug + Send + Sync + DynClone {
     /// What a score is computed from besides the weights.
-    fn needs(&self) -> Signals;
+    fn needs(&self) -> SignalSet {
+        SignalSet::empty()
+    }
+
+    /// Whether the biases of the layers that read a coordinate are to make up for its mean when it goes, see
+    /// [`Settings::compensate`](crate::pruner::Settings::compensate).
+    fn compensates(&self) -> bool {
+        false
+    }
 
     /// The score of each coordinate, of shape `[group.size()]`; `None` if it has nothing to say of this group.
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError>;
@@ -42,29 +51,6 @@ pub trait Importance: fmt::Debug + Send + Sync + DynClone {
 dyn_clone::clone_trait_object!(Importance);
 
 registry::inventory::submit!(PluginTrait::new::<dyn Importance>(Kind::Importance));
-
-/// What a criterion is computed from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Signals {
-    /// The gradients of the loss, as `backward` leaves them.
-    pub gradients: bool,
-}
-
-impl Signals {
-    /// The weights alone.
-    pub const WEIGHTS: Self = Self { gradients: false };
-    /// The weights and the gradients of the loss.
-    pub const GRADIENTS: Self = Self { gradients: true };
-}
-
-impl BitOr for Signals {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self { gradients: self.gradients | other.gradients }
-    }
-}
 
 /// `importance.score(group, weights)`, if it has one single-precision number per coordinate.
 pub fn score(
@@ -128,6 +114,24 @@ pub enum ImportanceError {
     /// No tensor has a gradient.
     #[error("no parameter has a gradient; call `backward` on a loss before the step, and clear gradients after it")]
     NoGradients,
+    /// A signal was not gathered.
+    #[error("{signal:?} was not gathered; give calibration batches to `GroupPruner::gather` before the step")]
+    NotGathered {
+        /// The signal.
+        signal: Signal,
+    },
+    /// A signal is of the network before a cut.
+    #[error("{signal:?} of `{name}` has shape {found:?} where {expected:?} is left; gather it anew after a cut")]
+    Stale {
+        /// The signal.
+        signal: Signal,
+        /// The parameter or group.
+        name: String,
+        /// The shape that it has.
+        found: Vec<i64>,
+        /// The shape that is expected.
+        expected: Vec<i64>,
+    },
     /// The elements of a parameter are not real floating-point numbers.
     #[error("`{name}` has elements of type {kind:?}; a score is computed from real floating-point numbers")]
     NotFloat {

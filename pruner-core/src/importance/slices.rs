@@ -67,22 +67,46 @@ pub fn gather(
     size: usize,
     fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
 ) -> Result<Tensor, ImportanceError> {
-    match &member.layout {
+    let by_coordinate = by_coordinate(&member.name, &member.layout, positions, size, fold)?;
+    if by_coordinate.size() != [size as i64] {
+        return Err(ImportanceError::Fold { name: member.name.clone(), found: by_coordinate.size(), expected: size });
+    }
+    Ok(by_coordinate.f_to_kind(Kind::Float)?)
+}
+
+/// `positions`, of shape `[…, layout.len()]`, its last dimension folded to one number per coordinate of a group of `size`:
+/// `[…, size]`. `name` is that of what has the layout, for errors.
+///
+/// A coordinate that does not occur in the layout gets 0.
+pub fn by_coordinate(
+    name: &str,
+    layout: &Layout,
+    positions: &Tensor,
+    size: usize,
+    fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
+) -> Result<Tensor, ImportanceError> {
+    let shape = positions.size();
+    if shape.last() != Some(&(layout.len() as i64)) {
+        let (name, dim) = (name.to_owned(), shape.len().saturating_sub(1));
+        return Err(ImportanceError::Shape { name, shape, dim, expected: layout.len() });
+    }
+    match layout {
         Layout::Identity(len) if *len == size => return Ok(positions.shallow_clone()),
         Layout::Identity(len) => {
-            let shape = vec![*len as i64];
-            return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: size });
+            let (name, dim) = (name.to_owned(), shape.len() - 1);
+            return Err(ImportanceError::Shape { name, shape: vec![*len as i64], dim, expected: size });
         }
         Layout::Blocks(_) | Layout::Table(_) => {}
     }
-    let Places { index, most, padded } = Places::of(member, size)?;
+    let Places { index, most, padded } = Places::of(name, layout, size)?;
+    let outer = &shape[..shape.len() - 1];
     if most == 0 {
-        return Ok(Tensor::f_zeros([size as i64], (Kind::Float, positions.device()))?);
+        return Ok(Tensor::f_zeros([outer, &[size as i64]].concat(), (positions.kind(), positions.device()))?);
     }
     let index = to_device(&Tensor::f_from_slice(&index)?, positions.device())?;
     let source = if padded { positions.f_constant_pad_nd([0, 1])? } else { positions.shallow_clone() };
-    let gathered = source.f_index_select(0, &index)?.f_view([size as i64, most as i64])?;
-    folded(member, &gathered, &[1], size, fold)
+    let gathered = source.f_index_select(-1, &index)?.f_view([outer, &[size as i64, most as i64]].concat().as_slice())?;
+    Ok(fold(&gathered, &[outer.len() as i64 + 1])?)
 }
 
 /// The elements of each coordinate of a group of `size`, a row of `[size, elements]` for each, in at least single precision.
@@ -93,7 +117,7 @@ pub fn rows(member: &Member, tensor: &Tensor, size: usize) -> Result<Tensor, Imp
     if shape.get(member.dim) != Some(&(len as i64)) {
         return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: len });
     }
-    let Places { index, most, .. } = Places::of(member, size)?;
+    let Places { index, most, .. } = Places::of(&member.name, &member.layout, size)?;
     let wide = widen(member, tensor)?.f_movedim_int(member.dim as i64, 0)?;
     let inner: i64 = wide.size()[1..].iter().product();
     // One position more, of zeros, for coordinates that have too few.
@@ -110,14 +134,14 @@ struct Places {
 }
 
 impl Places {
-    fn of(member: &Member, size: usize) -> Result<Self, ImportanceError> {
+    fn of(name: &str, layout: &Layout, size: usize) -> Result<Self, ImportanceError> {
         let mut places: Vec<Vec<i64>> = vec![Vec::new(); size];
-        for (position, coordinate) in member.layout.places() {
-            places.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))?.push(position as i64);
+        for (position, coordinate) in layout.places() {
+            places.get_mut(coordinate as usize).ok_or_else(|| beyond(name, coordinate, size))?.push(position as i64);
         }
         let most = places.iter().map(Vec::len).max().unwrap_or(0);
         let padded = places.iter().any(|places| places.len() < most);
-        let filler = std::iter::repeat(member.layout.len() as i64);
+        let filler = std::iter::repeat(layout.len() as i64);
         let index = places.into_iter().flat_map(|places| places.into_iter().chain(filler.clone()).take(most)).collect();
         Ok(Self { index, most, padded })
     }
@@ -128,7 +152,7 @@ impl Places {
 pub fn missing(member: &Member, size: usize, device: tch::Device) -> Result<Option<Tensor>, ImportanceError> {
     let mut missing = vec![true; size];
     for (_, coordinate) in member.layout.places() {
-        *missing.get_mut(coordinate as usize).ok_or_else(|| beyond(member, coordinate, size))? = false;
+        *missing.get_mut(coordinate as usize).ok_or_else(|| beyond(&member.name, coordinate, size))? = false;
     }
     if missing.contains(&true) { Ok(Some(to_device(&Tensor::f_from_slice(&missing)?, device)?)) } else { Ok(None) }
 }
@@ -165,6 +189,6 @@ fn folded(
     Ok(folded.f_to_kind(Kind::Float)?)
 }
 
-fn beyond(member: &Member, coordinate: u32, size: usize) -> ImportanceError {
-    ImportanceError::Layout { name: member.name.clone(), coordinate, size }
+fn beyond(name: &str, coordinate: u32, size: usize) -> ImportanceError {
+    ImportanceError::Layout { name: name.to_owned(), coordinate, size }
 }

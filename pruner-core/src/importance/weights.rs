@@ -1,14 +1,15 @@
-//! The tensors that criteria see.
+//! What criteria see: the tensors of a network, and the signals gathered from it.
 
 use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::ImportanceError;
-use crate::deps::Member;
+use super::{Activation, ImportanceError, Signal, Signals};
+use crate::deps::{Counts, Group, Member};
 use crate::ids::ValueId;
 
-/// The stored tensors of a network, with their gradients, as criteria see them: outside of the autograd graph.
+/// The stored tensors of a network, with their gradients and with the signals that were gathered, as criteria see them: outside
+/// of the autograd graph.
 ///
 /// It shares storage with the network and copies nothing.
 #[derive(Debug, Default)]
@@ -16,6 +17,7 @@ pub struct Weights {
     seed: u64,
     tensors: BTreeMap<ValueId, Stored>,
     any_gradient: bool,
+    signals: Signals,
 }
 
 #[derive(Debug)]
@@ -28,6 +30,12 @@ impl Weights {
     /// No tensors, and the seed of criteria that draw random numbers.
     pub fn new(seed: u64) -> Self {
         Self { seed, ..Self::default() }
+    }
+
+    /// Sets the signals.
+    #[must_use]
+    pub fn with_signals(self, signals: Signals) -> Self {
+        Self { signals, ..self }
     }
 
     /// Adds the tensor of `value`, with the gradient that it has.
@@ -57,23 +65,74 @@ impl Weights {
         self.tensors.get(&value).map(|stored| &stored.data)
     }
 
-    /// The gradient of `value`, if it has one.
-    pub fn gradient(&self, value: ValueId) -> Option<&Tensor> {
-        self.tensors.get(&value)?.gradient.as_ref()
-    }
-
     /// The tensor of a member.
     pub fn of(&self, member: &Member) -> Result<&Tensor, ImportanceError> {
         self.get(member.value).ok_or_else(|| ImportanceError::NoTensor { name: member.name.clone() })
     }
 
-    /// The gradient of a member; `None` if the loss does not depend on it or it is frozen.
+    /// The gradient of a member, gathered or else as `backward` left it; `None` if the loss does not depend on it or it is frozen.
     ///
     /// # Errors
     ///
-    /// [`ImportanceError::NoGradients`] if no tensor has a gradient: then `backward` was not called.
+    /// [`ImportanceError::NoGradients`] if none was gathered and no tensor has a gradient: then `backward` was not called.
     pub fn gradient_of(&self, member: &Member) -> Result<Option<&Tensor>, ImportanceError> {
+        if self.signals.gathered().contains(Signal::Gradients) {
+            return self.signal_of(member, Signal::Gradients);
+        }
         self.of(member)?;
-        if self.any_gradient { Ok(self.gradient(member.value)) } else { Err(ImportanceError::NoGradients) }
+        let gradient = || self.tensors.get(&member.value)?.gradient.as_ref();
+        if self.any_gradient { Ok(gradient()) } else { Err(ImportanceError::NoGradients) }
+    }
+
+    /// A signal of weights for a member, of its shape; `None` if nothing depends on it or it is frozen.
+    pub fn signal_of(&self, member: &Member, signal: Signal) -> Result<Option<&Tensor>, ImportanceError> {
+        let expected = self.of(member)?.size();
+        let numbers = self.gathered(signal)?.weight(signal, member.value);
+        fits(signal, &member.name, numbers, &expected)?;
+        Ok(numbers)
+    }
+
+    /// The activations of a group, each with `signal` among its statistics; empty where no layer sums over it.
+    pub fn activations_of(&self, group: &dyn Group, signal: Signal) -> Result<&[Activation], ImportanceError> {
+        let activations = self.gathered(signal)?.activations(group.id());
+        for activation in activations {
+            let numbers = activation.statistics.get(&signal).ok_or(ImportanceError::NotGathered { signal })?;
+            fits(signal, group.name(), Some(numbers), &[activation.layout.len() as i64])?;
+            if activation.layout.places().any(|(_, coordinate)| coordinate as usize >= group.size()) {
+                let (found, expected) = (numbers.size(), vec![group.size() as i64]);
+                return Err(ImportanceError::Stale { signal, name: group.name().to_owned(), found, expected });
+            }
+        }
+        Ok(activations)
+    }
+
+    /// A signal of the gates of a group, of shape `[size]`; `None` where no layer sums over it.
+    pub fn gate_of(&self, group: &dyn Group, signal: Signal) -> Result<Option<&Tensor>, ImportanceError> {
+        let numbers = self.gathered(signal)?.gate(signal, group.id());
+        fits(signal, group.name(), numbers, &[group.size() as i64])?;
+        Ok(numbers)
+    }
+
+    /// What the network costs less once a coordinate of the group is gone.
+    pub fn cost_of(&self, group: &dyn Group) -> Result<Counts, ImportanceError> {
+        let signal = Signal::Costs;
+        self.gathered(signal)?.cost(group.id()).ok_or(ImportanceError::NotGathered { signal })
+    }
+
+    fn gathered(&self, signal: Signal) -> Result<&Signals, ImportanceError> {
+        if self.signals.gathered().contains(signal) {
+            Ok(&self.signals)
+        } else {
+            Err(ImportanceError::NotGathered { signal })
+        }
+    }
+}
+
+fn fits(signal: Signal, name: &str, numbers: Option<&Tensor>, expected: &[i64]) -> Result<(), ImportanceError> {
+    match numbers.map(Tensor::size) {
+        Some(found) if found != expected => {
+            Err(ImportanceError::Stale { signal, name: name.to_owned(), found, expected: expected.to_vec() })
+        }
+        _ => Ok(()),
     }
 }

@@ -1,0 +1,404 @@
+//! One pass over calibration batches for all signals that are asked for.
+
+use std::collections::BTreeMap;
+
+use tch::{Kind, TchError, Tensor};
+
+use super::gates::{Gates, gated};
+use super::statistics::{Statistics, arrange};
+use super::{Batch, CalibrationError, Loader, Loss};
+use crate::aten;
+use crate::deps::{Analysis, AxisGroup, Group as _, Kept, Site};
+use crate::exec::{GraphModule, Hooks, Mode};
+use crate::graph::Origin;
+use crate::ids::{GroupId, NodeId, ValueId};
+use crate::importance::{Activation, Signal, SignalSet, Signals};
+
+/// Runs a network on calibration batches and adds up the signals that are `wanted`, those of activations and gates for the groups that
+/// may be cut.
+///
+/// Dropout does nothing and norms use the statistics that they have. Parameters, gradients and buffers stay as they are. All
+/// batches are run once, or twice for [`Signal::HessianGradients`]; sample by sample where a signal is of single samples and the
+/// network mixes those of a batch up, or their gradients are wanted. Beside the signals it takes the memory of a forward pass,
+/// and where a loss is differentiated that of a backward pass and a copy of what is gated.
+pub fn gather(
+    module: &GraphModule,
+    analysis: &Analysis,
+    kept: &Kept,
+    wanted: SignalSet,
+    loader: &dyn Loader,
+    loss: Option<Loss<'_>>,
+) -> Result<Signals, CalibrationError> {
+    let groups: Vec<AxisGroup> = analysis.groups_left(kept).into_iter().filter(|group| group.pin().is_none()).collect();
+    let mut signals = Signals::new(wanted);
+    if wanted.contains(Signal::SynapticFlow) {
+        synaptic_flow(module, &mut signals)?;
+    }
+    if wanted.contains(Signal::Costs) {
+        for group in &groups {
+            signals.insert_cost(group.id(), analysis.freed(kept, group.id()));
+        }
+    }
+    if let (Some(signal), None) = ((wanted & Signal::of_loss()).into_iter().next(), loss) {
+        return Err(CalibrationError::NoLoss(signal));
+    }
+    if !wanted.is_disjoint(Signal::of_data()) {
+        let mut pass = Pass::new(module, analysis, kept, &groups, wanted);
+        pass.run(loader, loss)?;
+        pass.finish(&mut signals)?;
+    }
+    Ok(signals)
+}
+
+/// Where one node reads one value, and the groups that it sums over there.
+struct Read<'a> {
+    dim: usize,
+    sample_dim: Option<usize>,
+    sites: Vec<(GroupId, &'a Site)>,
+}
+
+/// The batches on their way.
+struct Pass<'a> {
+    module: &'a GraphModule,
+    wanted: SignalSet,
+    sizes: BTreeMap<GroupId, usize>,
+    sites: Vec<(GroupId, Site)>,
+    sample_dims: BTreeMap<ValueId, Option<usize>>,
+    /// The parameters that take gradients.
+    trained: Vec<ValueId>,
+    /// Sums over samples, by parameter.
+    gradients: Vec<Option<Tensor>>,
+    squares: Vec<Option<Tensor>>,
+    hessian: Vec<Option<Tensor>>,
+    statistics: BTreeMap<(NodeId, ValueId, usize), Statistics>,
+    gates: Gates,
+    samples: f64,
+}
+
+/// What a forward pass leaves to be differentiated.
+struct Forward {
+    leaves: Vec<Tensor>,
+    gates: BTreeMap<(NodeId, ValueId, usize), Tensor>,
+    outputs: Vec<Tensor>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(
+        module: &'a GraphModule,
+        analysis: &Analysis,
+        kept: &Kept,
+        groups: &[AxisGroup],
+        wanted: SignalSet,
+    ) -> Self {
+        let sizes: BTreeMap<GroupId, usize> = groups.iter().map(|group| (group.id(), group.size())).collect();
+        let reads_activations = !wanted.is_disjoint(Signal::of_activations() | Signal::of_gates());
+        let all = if reads_activations { analysis.sites(kept) } else { BTreeMap::new() };
+        let sites: Vec<(GroupId, Site)> = all
+            .into_iter()
+            .filter(|(group, _)| sizes.contains_key(group))
+            .flat_map(|(group, sites)| sites.into_iter().map(move |site| (group, site)))
+            .collect();
+        let sample_dims = sites.iter().map(|(_, site)| (site.value, analysis.sample_dim(site.value))).collect();
+        let takes_gradient = |value: &ValueId| module.tensor(*value).is_some_and(Tensor::requires_grad);
+        let parameters = module.graph().stored().filter(|(_, value)| value.origin == Origin::Parameter);
+        let trained: Vec<ValueId> = parameters.map(|(value, _)| value).filter(takes_gradient).collect();
+        let none = || trained.iter().map(|_| None).collect();
+        Self {
+            module,
+            wanted,
+            sizes,
+            sites,
+            sample_dims,
+            gradients: none(),
+            squares: none(),
+            hessian: none(),
+            trained,
+            statistics: BTreeMap::new(),
+            gates: Gates::new(wanted & Signal::of_gates()),
+            samples: 0.0,
+        }
+    }
+
+    fn run(&mut self, loader: &dyn Loader, loss: Option<Loss<'_>>) -> Result<(), CalibrationError> {
+        let per_sample = Signal::of_gates() | Signal::SquaredMeanAbs;
+        let mixed = !self.wanted.is_disjoint(per_sample) && self.sample_dims.values().any(Option::is_none);
+        let single = mixed || self.wanted.contains(Signal::SquaredGradients);
+        let loss = loss.filter(|_| !self.wanted.is_disjoint(Signal::of_loss()));
+        for (number, batch) in loader.batches().enumerate() {
+            let samples = batch.samples()?;
+            if single && samples > 1 {
+                for sample in 0..samples {
+                    self.batch(number, &batch.sample(sample)?, 1, loss)?;
+                }
+            } else {
+                self.batch(number, &batch, samples, loss)?;
+            }
+        }
+        if self.samples == 0.0 {
+            return Err(CalibrationError::NoBatches("a signal"));
+        }
+        match loss.filter(|_| self.wanted.contains(Signal::HessianGradients)) {
+            Some(loss) => self.hessian(loader, loss),
+            None => Ok(()),
+        }
+    }
+
+    /// One batch forward, and backward where there is a loss.
+    fn batch(
+        &mut self,
+        number: usize,
+        batch: &Batch,
+        samples: i64,
+        loss: Option<Loss<'_>>,
+    ) -> Result<(), CalibrationError> {
+        self.samples += samples as f64;
+        let Some(loss) = loss else {
+            return tch::no_grad(|| self.forward(number, batch, samples, false)).map(drop);
+        };
+        let forward = tch::with_grad(|| self.forward(number, batch, samples, true))?;
+        let loss = evaluated(loss, &forward.outputs, batch)?;
+        let gates: Vec<_> = forward.gates.into_iter().collect();
+        let inputs: Vec<&Tensor> = forward.leaves.iter().chain(gates.iter().map(|(_, gate)| gate)).collect();
+        let mut gradients = backward(number, &loss, &inputs, false)?.into_iter();
+        tch::no_grad(|| {
+            for (index, gradient) in gradients.by_ref().take(forward.leaves.len()).enumerate() {
+                if !gradient.defined() {
+                    continue;
+                }
+                let gradient = widened(&gradient)?;
+                if self.wanted.contains(Signal::SquaredGradients) {
+                    add(&mut self.squares[index], gradient.f_square()?)?;
+                }
+                if !self.wanted.is_disjoint(Signal::Gradients | Signal::HessianGradients) {
+                    add(&mut self.gradients[index], gradient * samples as f64)?;
+                }
+            }
+            let of_gates: BTreeMap<_, _> = gates.iter().map(|(key, _)| *key).zip(gradients).collect();
+            for (&group, &size) in &self.sizes {
+                let own = self.sites.iter().filter(|(of, _)| *of == group).map(|(_, site)| site);
+                let read = |site: &'_ Site| {
+                    let gradient = of_gates.get(&(site.node, site.value, site.dim))?;
+                    // The gradient is that of the mean over the samples.
+                    gradient.defined().then(|| gradient * samples as f64)
+                };
+                let gradients: Vec<(&Site, Tensor)> = own.filter_map(|site| Some((site, read(site)?))).collect();
+                self.gates.add(group, size, &gradients)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs the network on copies of what it may write to; statistics are added up and gates set on the way.
+    fn forward(
+        &mut self,
+        number: usize,
+        batch: &Batch,
+        samples: i64,
+        differentiate: bool,
+    ) -> Result<Forward, CalibrationError> {
+        let leaves = self.leaves(differentiate);
+        let mut gates = BTreeMap::new();
+        let mut reads: BTreeMap<(NodeId, ValueId), Vec<Read<'_>>> = BTreeMap::new();
+        for (group, site) in &self.sites {
+            let read = reads.entry((site.node, site.value)).or_default();
+            match read.iter_mut().find(|read| read.dim == site.dim) {
+                Some(read) => read.sites.push((*group, site)),
+                None => read.push(Read {
+                    dim: site.dim,
+                    sample_dim: self.sample_dims[&site.value],
+                    sites: vec![(*group, site)],
+                }),
+            }
+        }
+        let activations = self.wanted & Signal::of_activations();
+        let gate = differentiate && !self.wanted.is_disjoint(Signal::of_gates());
+        let statistics = &mut self.statistics;
+        let mut tap = |node: NodeId, value: ValueId, tensor: &Tensor| -> Result<Option<Tensor>, TchError> {
+            let mut other: Option<Tensor> = None;
+            for read in reads.get(&(node, value)).into_iter().flatten() {
+                let key = (node, value, read.dim);
+                if !activations.is_empty() {
+                    let arranged = arrange(&tensor.f_detach()?, read.dim, read.sample_dim, samples)?;
+                    let own = statistics.entry(key).or_insert_with(|| Statistics::new(activations));
+                    tch::no_grad(|| own.add(&arranged))?;
+                }
+                if gate {
+                    let (gated, gate) = gated(other.as_ref().unwrap_or(tensor), read.dim, read.sample_dim, samples)?;
+                    other = Some(gated);
+                    gates.insert(key, gate);
+                }
+            }
+            Ok(other)
+        };
+        let by_value: BTreeMap<ValueId, &Tensor> = self.trained.iter().copied().zip(&leaves).collect();
+        let leaf = |value: ValueId| by_value.get(&value).map(|leaf| leaf.shallow_clone());
+        let hooks = Hooks { made: None, read: Some(&mut tap) };
+        let outputs = self
+            .module
+            .forward_apart(&batch.inputs, Mode::Eval, &leaf, hooks)
+            .map_err(|source| CalibrationError::Run { batch: number, source })?;
+        Ok(Forward { leaves, gates, outputs })
+    }
+
+    /// The parameters as leaves of an autograd graph of their own, none where no gradient of theirs is wanted.
+    fn leaves(&self, differentiate: bool) -> Vec<Tensor> {
+        let of = |value: &ValueId| self.module.tensor(*value).expect("it is trained").detach().set_requires_grad(true);
+        let wanted = differentiate && !self.wanted.is_disjoint(Signal::of_weights());
+        if wanted { self.trained.iter().map(of).collect() } else { Vec::new() }
+    }
+
+    /// Adds up `H·g` batch by batch: the gradient of `g_batch · g`.
+    fn hessian(&mut self, loader: &dyn Loader, loss: Loss<'_>) -> Result<(), CalibrationError> {
+        let gradients: Vec<Option<Tensor>> =
+            self.gradients.iter().map(|sum| sum.as_ref().map(|sum| sum / self.samples)).collect();
+        for (number, batch) in loader.batches().enumerate() {
+            let samples = batch.samples()?;
+            let leaves = self.leaves(true);
+            let by_value: BTreeMap<ValueId, &Tensor> = self.trained.iter().copied().zip(&leaves).collect();
+            let leaf = |value: ValueId| by_value.get(&value).map(|leaf| leaf.shallow_clone());
+            let products = tch::with_grad(|| {
+                let outputs = self
+                    .module
+                    .forward_apart(&batch.inputs, Mode::Eval, &leaf, Hooks::default())
+                    .map_err(|source| CalibrationError::Run { batch: number, source })?;
+                let loss = evaluated(loss, &outputs, &batch)?;
+                let own = backward(number, &loss, &leaves.iter().collect::<Vec<_>>(), true)?;
+                let mut product: Option<Tensor> = None;
+                for (own, whole) in own.iter().zip(&gradients) {
+                    if let Some(whole) = whole.as_ref().filter(|_| own.defined() && own.requires_grad()) {
+                        let term = own.f_mul(&whole.f_to_kind(own.kind())?)?.f_sum(None)?;
+                        product = Some(match product {
+                            Some(product) => product.f_add(&term)?,
+                            None => term,
+                        });
+                    }
+                }
+                match product {
+                    Some(product) => backward(number, &product, &leaves.iter().collect::<Vec<_>>(), false),
+                    None => Ok(Vec::new()),
+                }
+            })?;
+            for (sum, product) in self.hessian.iter_mut().zip(products) {
+                if product.defined() {
+                    add(sum, widened(&product)? * samples as f64)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The means over all samples.
+    fn finish(self, signals: &mut Signals) -> Result<(), CalibrationError> {
+        let of_weights = [
+            (Signal::Gradients, self.gradients),
+            (Signal::SquaredGradients, self.squares),
+            (Signal::HessianGradients, self.hessian),
+        ];
+        for (signal, sums) in of_weights.into_iter().filter(|(signal, _)| self.wanted.contains(*signal)) {
+            for (&value, sum) in self.trained.iter().zip(sums) {
+                if let Some(sum) = sum {
+                    signals.insert_weight(signal, value, sum.f_div_scalar(self.samples)?);
+                }
+            }
+        }
+        let finished: BTreeMap<_, _> =
+            self.statistics.into_iter().map(|(key, of)| (key, (of.places(), of.finish()))).collect();
+        for (group, site) in self.sites {
+            if let Some((places, statistics)) = finished.get(&(site.node, site.value, site.dim)) {
+                let statistics =
+                    statistics.iter().map(|(signal, numbers)| (*signal, numbers.shallow_clone())).collect();
+                let Site { node, weight, layout, .. } = site;
+                signals.insert_activation(group, Activation { node, weight, layout, places: *places, statistics });
+            }
+        }
+        for ((signal, group), mean) in self.gates.finish(self.samples) {
+            signals.insert_gate(signal, group, mean);
+        }
+        Ok(())
+    }
+}
+
+/// The loss of a batch, if it is one number.
+fn evaluated(loss: Loss<'_>, outputs: &[Tensor], batch: &Batch) -> Result<Tensor, CalibrationError> {
+    let loss = tch::with_grad(|| loss(outputs, &batch.targets))?;
+    if loss.numel() == 1 { Ok(loss) } else { Err(CalibrationError::Loss { shape: loss.size() }) }
+}
+
+/// The gradients of a number by `inputs`; undefined where it does not depend on one.
+fn backward(
+    batch: usize,
+    of: &Tensor,
+    inputs: &[&Tensor],
+    create_graph: bool,
+) -> Result<Vec<Tensor>, CalibrationError> {
+    let message = |error: TchError| CalibrationError::Backward { batch, message: error.to_string() };
+    if !of.requires_grad() {
+        let message = "it depends on no parameter that takes gradients".to_owned();
+        return Err(CalibrationError::Backward { batch, message });
+    }
+    Tensor::f_run_backward(&[of], inputs, create_graph, create_graph).map_err(message)
+}
+
+/// In at least single precision.
+fn widened(tensor: &Tensor) -> Result<Tensor, TchError> {
+    match tensor.kind() {
+        Kind::Half | Kind::BFloat16 => tensor.f_to_kind(Kind::Float),
+        _ => tensor.f_detach(),
+    }
+}
+
+fn add(sum: &mut Option<Tensor>, term: Tensor) -> Result<(), TchError> {
+    *sum = Some(match sum.take() {
+        Some(mut sum) => sum.f_add_(&term)?,
+        None => term,
+    });
+    Ok(())
+}
+
+/// `∂R/∂|w|` by R for inputs of ones and absolute parameters and buffers, in double precision where the operations of the network allow it.
+///
+/// Source: Tanaka et al., *Pruning neural networks without any data by iteratively conserving synaptic flow* (arXiv 2006.05467).
+fn synaptic_flow(module: &GraphModule, signals: &mut Signals) -> Result<(), CalibrationError> {
+    let flow = |kind: Option<Kind>| -> Result<Vec<(ValueId, Tensor)>, CalibrationError> {
+        let inputs = ones(module, kind)?;
+        let mut leaves = BTreeMap::new();
+        for (id, value) in module.graph().stored() {
+            let Some(tensor) = module.tensor(id).filter(|tensor| tensor.is_floating_point()) else { continue };
+            let converted = tensor.f_detach()?.f_to_kind(kind.unwrap_or(tensor.kind()))?;
+            let absolute = if value.origin == Origin::Constant { converted } else { converted.f_abs()? };
+            let trained = value.origin == Origin::Parameter && tensor.requires_grad();
+            leaves.insert(id, if trained { absolute.set_requires_grad(true) } else { absolute });
+        }
+        let leaf = |value: ValueId| leaves.get(&value).map(Tensor::shallow_clone);
+        let outputs = module
+            .forward_apart(&inputs, Mode::Eval, &leaf, Hooks::default())
+            .map_err(CalibrationError::SynapticFlow)?;
+        let mut sum = Tensor::f_zeros([0_i64; 0], (Kind::Double, module.device()))?;
+        for output in outputs.iter().filter(|output| output.is_floating_point()) {
+            sum = sum.f_add(&output.f_to_kind(Kind::Double)?.f_sum(None)?)?;
+        }
+        let trained: Vec<(ValueId, &Tensor)> =
+            leaves.iter().filter(|(_, leaf)| leaf.requires_grad()).map(|(&id, leaf)| (id, leaf)).collect();
+        let wanted: Vec<&Tensor> = trained.iter().map(|(_, leaf)| *leaf).collect();
+        let share = sum.f_div(&sum.f_detach()?)?;
+        let gradients = backward(0, &share, &wanted, false)?;
+        Ok(trained.into_iter().map(|(id, _)| id).zip(gradients).collect())
+    };
+    let flows = tch::with_grad(|| flow(Some(Kind::Double)).or_else(|_| flow(None)))?;
+    for (value, flow) in flows.into_iter().filter(|(_, flow)| flow.defined()) {
+        signals.insert_weight(Signal::SynapticFlow, value, flow);
+    }
+    Ok(())
+}
+
+/// One sample of ones for every input that the network has, of the shapes that it was made with.
+fn ones(module: &GraphModule, kind: Option<Kind>) -> Result<Vec<Tensor>, CalibrationError> {
+    let graph = module.graph();
+    let input = |&id: &ValueId| -> Result<Tensor, CalibrationError> {
+        let meta = &graph.value(id).meta;
+        let own = aten::kind(meta.dtype);
+        let kind = kind.filter(|_| meta.dtype.is_float()).or(own).ok_or(CalibrationError::NoOnes { dtype: meta.dtype })?;
+        Ok(Tensor::f_ones(&meta.shape, (kind, module.device()))?)
+    };
+    graph.inputs().iter().map(input).collect()
+}

@@ -1,0 +1,35 @@
+//! What a coordinate costs.
+
+use pruner_core::deps::Group;
+use pruner_core::importance::{ImportanceError, Weights};
+use serde::{Deserialize, Serialize};
+use tch::{TchError, Tensor};
+
+/// What a score is divided by: what the network costs less once one coordinate of the group is gone, as it is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cost {
+    /// Multiply-accumulates.
+    #[default]
+    Macs,
+    /// Parameters.
+    Params,
+    /// Bytes of parameters and buffers.
+    Bytes,
+    /// Nothing: the score stays as it is.
+    None,
+}
+
+impl Cost {
+    /// `score` by the cost of a coordinate; one that costs nothing counts as costing one.
+    pub(crate) fn divide(self, score: &Tensor, group: &dyn Group, weights: &Weights) -> Result<Tensor, ImportanceError> {
+        let freed = match self {
+            Self::Macs => weights.cost_of(group)?.macs,
+            Self::Params => weights.cost_of(group)?.params,
+            Self::Bytes => weights.cost_of(group)?.bytes,
+            Self::None => 1,
+        };
+        let divide = || -> Result<Tensor, TchError> { score.f_div_scalar(freed.max(1) as f64) };
+        Ok(divide()?)
+    }
+}

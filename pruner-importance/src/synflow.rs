@@ -1,0 +1,53 @@
+//! `synflow`: how much of the flow through the network passes a coordinate.
+
+use pruner_core::deps::Group;
+use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
+use pruner_core::register_importance;
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::settings::settings;
+use crate::terms::{Terms, as_it_is};
+use crate::{Normalizer, Reduction};
+
+register_importance!("synflow", "synaptic flow through a coordinate, without data");
+
+/// The score of a coordinate is `Σ abs(w)·∂R/∂abs(w)` over its slices, with R the sum of the outputs for inputs of ones and all parameters made
+/// positive: the share of R that flows through it, R scaled to 1. It has no unit and needs no data. Meant to be pruned by in many small steps,
+/// which keep layers from being cut off, along the exponential schedule.
+///
+/// A frozen member adds nothing; a group of frozen ones has no score.
+///
+/// Source: Tanaka et al., *Pruning neural networks without any data by iteratively conserving synaptic flow* (arXiv 2006.05467).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SynFlow {
+    /// How the scores of the members become one. Default: none, the sum is over all slices.
+    pub reduction: Reduction,
+    /// How groups are scaled before they are ranked together. Default: none, since scores of all groups have one unit.
+    pub normalizer: Normalizer,
+}
+
+settings! {
+    SynFlow:
+    /// With another reduction.
+    with_reduction reduction: Reduction,
+    /// With another normaliser.
+    with_normalizer normalizer: Normalizer,
+}
+
+#[typetag::serde(name = "synflow")]
+impl Importance for SynFlow {
+    fn needs(&self) -> SignalSet {
+        Signal::SynapticFlow.into()
+    }
+
+    fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
+        let terms = Terms { reduction: self.reduction, normalizer: self.normalizer };
+        let term = |member: &_, weight: &Tensor| match weights.signal_of(member, Signal::SynapticFlow)? {
+            Some(numbers) => Ok(Some(weight.f_abs()?.f_mul(numbers)?)),
+            None => Ok(None),
+        };
+        terms.sum(group, weights, term, as_it_is)
+    }
+}
