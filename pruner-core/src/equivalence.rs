@@ -92,7 +92,8 @@ pub fn compare(
     inputs: &[Tensor],
 ) -> Result<Difference, CompareError> {
     // What a network writes to its inputs and buffers is not seen by the next.
-    let run = |module: &GraphModule| tch::no_grad(|| module.forward_apart(inputs, Mode::Eval, &|_| None, Hooks::default()));
+    let run =
+        |module: &GraphModule| tch::no_grad(|| module.forward_apart(inputs, Mode::Eval, &|_| None, Hooks::default()));
     let (dense, masked, sliced) = (run(dense)?, run(masked)?, run(sliced)?);
     let shapes = |outputs: &[Tensor]| outputs.iter().map(Tensor::size).collect::<Vec<_>>();
     let (expected, found) = (shapes(&masked), shapes(&sliced));

@@ -46,6 +46,9 @@ pub mod optim;
 pub mod calibration;
 
 #[cfg(feature = "torch")]
+mod compensate;
+
+#[cfg(feature = "torch")]
 pub mod apply;
 
 #[cfg(feature = "torch")]

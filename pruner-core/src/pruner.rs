@@ -8,6 +8,7 @@ use tch::{Device, Tensor};
 
 use crate::apply::{ApplyError, apply, check_network};
 use crate::calibration::{self, CalibrationError, Loader, Loss};
+use crate::compensate::Compensation;
 use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
 use crate::exec::GraphModule;
 use crate::graph::Dtype;
@@ -41,6 +42,11 @@ pub struct Settings {
     /// The seed of criteria that draw numbers. Default: 0.
     #[serde(default)]
     pub seed: u64,
+    /// Whether biases make up for the means of what is cut: `W·E[X]` of it is added to the bias of each layer that read it, so that the layer's
+    /// mean output stays. It needs [`GroupPruner::gather`]; layers without a bias of their own go without. Criteria may ask for it too. Default:
+    /// false. Source: An et al., *FLAP* (arXiv 2312.11983).
+    #[serde(default)]
+    pub compensate: bool,
 }
 
 fn one() -> usize {
@@ -50,7 +56,7 @@ fn one() -> usize {
 impl Settings {
     /// One step by a criterion and a scheduler, to the default target.
     pub fn new(importance: Box<dyn Importance>, scheduler: Box<dyn Scheduler>) -> Self {
-        Self { importance, scheduler, steps: one(), limits: Limits::default(), seed: 0 }
+        Self { importance, scheduler, steps: one(), limits: Limits::default(), seed: 0, compensate: false }
     }
 
     /// Sets [`steps`](Self::steps).
@@ -69,6 +75,22 @@ impl Settings {
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
+    }
+
+    /// Sets [`compensate`](Self::compensate).
+    #[must_use]
+    pub fn with_compensation(self) -> Self {
+        Self { compensate: true, ..self }
+    }
+
+    fn compensates(&self) -> bool {
+        self.compensate || self.importance.compensates()
+    }
+
+    /// The signals that a step is planned and made with.
+    pub fn needs(&self) -> SignalSet {
+        let means = if self.compensates() { Signal::Mean.into() } else { SignalSet::empty() };
+        self.importance.needs() | means
     }
 }
 
@@ -108,9 +130,9 @@ pub enum PruneError {
     /// The cut was not made.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// Scores could not be read back from the device.
-    #[error("the scores could not be read: {0}")]
-    Scores(#[from] tch::TchError),
+    /// libtorch refused.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
 }
 
 /// Prunes one network in steps.
@@ -257,7 +279,7 @@ impl GroupPruner {
         loss: Option<Loss<'_>>,
     ) -> Result<&Signals, PruneError> {
         check_network(module, &self.analysis, &self.kept)?;
-        self.signals = self.gathered(module, self.settings.importance.needs(), loader, loss)?;
+        self.signals = self.gathered(module, self.settings.needs(), loader, loss)?;
         Ok(&self.signals)
     }
 
@@ -273,7 +295,10 @@ impl GroupPruner {
 
     /// What was gathered, and what needs no data.
     fn signals(&self, module: &GraphModule) -> Result<Signals, PruneError> {
-        let missing = self.settings.importance.needs() - self.signals.gathered();
+        let missing = self.settings.needs() - self.signals.gathered();
+        if missing.contains(Signal::Mean) {
+            return Err(ImportanceError::NotGathered { signal: Signal::Mean }.into());
+        }
         let mut signals = self.gathered(module, missing - Signal::of_data(), &Vec::new(), None)?;
         signals.extend(&self.signals);
         Ok(signals)
@@ -331,7 +356,17 @@ impl Pruner for GroupPruner {
         let before = self.counts();
         if !selection.plan().is_empty() {
             let after = self.kept_after(selection);
+            let compensation = if self.settings.compensates() {
+                let (analysis, groups) = (&self.analysis, &self.groups);
+                Some(Compensation::add(module, analysis, groups, selection.plan(), &self.signals)?)
+            } else {
+                None
+            };
             apply(module, &self.analysis, &self.kept, &after, follow)?;
+            if let Some(compensation) = compensation {
+                tracing::debug!("{} biases make up for what is cut", compensation.biases());
+                compensation.keep();
+            }
             self.groups = self.analysis.groups_left(&after);
             self.kept = after;
             self.signals = Signals::default();

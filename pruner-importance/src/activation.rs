@@ -78,9 +78,8 @@ impl Importance for Activations {
         for activation in activations {
             let numbers = &activation.statistics[&signal];
             let numbers = if signal == Signal::SquaredMeanAbs { numbers.f_sqrt()? } else { numbers.shallow_clone() };
-            let of = |numbers: &Tensor| {
-                slices::by_coordinate(group.name(), &activation.layout, numbers, group.size(), sum)
-            };
+            let of =
+                |numbers: &Tensor| slices::by_coordinate(group.name(), &activation.layout, numbers, group.size(), sum);
             scores.push(of(&numbers)?.f_div(&of(&numbers.f_ones_like()?)?.f_clamp_min(1.0)?)?);
         }
         let Some(score) = total(scores)? else { return Ok(None) };

@@ -22,7 +22,12 @@ pub enum Cost {
 
 impl Cost {
     /// `score` by the cost of a coordinate; one that costs nothing counts as costing one.
-    pub(crate) fn divide(self, score: &Tensor, group: &dyn Group, weights: &Weights) -> Result<Tensor, ImportanceError> {
+    pub(crate) fn divide(
+        self,
+        score: &Tensor,
+        group: &dyn Group,
+        weights: &Weights,
+    ) -> Result<Tensor, ImportanceError> {
         let freed = match self {
             Self::Macs => weights.cost_of(group)?.macs,
             Self::Params => weights.cost_of(group)?.params,

@@ -10,7 +10,10 @@ use crate::settings::settings;
 use crate::terms::Terms;
 use crate::{Normalizer, Reduction};
 
-register_importance!("hessian", "second-order change of the loss if a coordinate is removed, with the diagonal of the Fisher information");
+register_importance!(
+    "hessian",
+    "second-order change of the loss if a coordinate is removed, with the diagonal of the Fisher information"
+);
 
 /// The score of a coordinate is `½ Σ w²·E[g²]` over its slices, with g the gradient of the loss of one sample and E the mean over all
 /// samples: the second-order change of the loss if its weights become 0, the Hessian taken as diagonal and as what the Fisher

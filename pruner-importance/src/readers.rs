@@ -15,11 +15,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The readers of a group whose weights are trained.
-    pub(crate) fn of(
-        group: &'a dyn Group,
-        weights: &'a Weights,
-        signal: Signal,
-    ) -> Result<Vec<Self>, ImportanceError> {
+    pub(crate) fn of(group: &'a dyn Group, weights: &'a Weights, signal: Signal) -> Result<Vec<Self>, ImportanceError> {
         let mut readers = Vec::new();
         for activation in weights.activations_of(group, signal)? {
             let read = |member: &&Member| member.trained && Some(member.value) == activation.weight;

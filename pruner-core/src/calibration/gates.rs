@@ -50,7 +50,12 @@ impl Gates {
 
     /// Adds the gradients of the gates of a group of `size`, each of `[samples, positions]`, at one batch for each of its sites that
     /// was read.
-    pub(super) fn add(&mut self, group: GroupId, size: usize, gradients: &[(&Site, Tensor)]) -> Result<(), ImportanceError> {
+    pub(super) fn add(
+        &mut self,
+        group: GroupId,
+        size: usize,
+        gradients: &[(&Site, Tensor)],
+    ) -> Result<(), ImportanceError> {
         let mut effect: Option<Tensor> = None;
         for (site, gradient) in gradients {
             let sum = |numbers: &Tensor, dims: &[i64]| numbers.f_sum_dim_intlist(dims, false, None);

@@ -83,13 +83,7 @@ struct Forward {
 }
 
 impl<'a> Pass<'a> {
-    fn new(
-        module: &'a GraphModule,
-        analysis: &Analysis,
-        kept: &Kept,
-        groups: &[AxisGroup],
-        wanted: SignalSet,
-    ) -> Self {
+    fn new(module: &'a GraphModule, analysis: &Analysis, kept: &Kept, groups: &[AxisGroup], wanted: SignalSet) -> Self {
         let sizes: BTreeMap<GroupId, usize> = groups.iter().map(|group| (group.id(), group.size())).collect();
         let reads_activations = !wanted.is_disjoint(Signal::of_activations() | Signal::of_gates());
         let all = if reads_activations { analysis.sites(kept) } else { BTreeMap::new() };
@@ -397,7 +391,8 @@ fn ones(module: &GraphModule, kind: Option<Kind>) -> Result<Vec<Tensor>, Calibra
     let input = |&id: &ValueId| -> Result<Tensor, CalibrationError> {
         let meta = &graph.value(id).meta;
         let own = aten::kind(meta.dtype);
-        let kind = kind.filter(|_| meta.dtype.is_float()).or(own).ok_or(CalibrationError::NoOnes { dtype: meta.dtype })?;
+        let kind =
+            kind.filter(|_| meta.dtype.is_float()).or(own).ok_or(CalibrationError::NoOnes { dtype: meta.dtype })?;
         Ok(Tensor::f_ones(&meta.shape, (kind, module.device()))?)
     };
     graph.inputs().iter().map(input).collect()

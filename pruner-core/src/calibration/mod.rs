@@ -3,8 +3,8 @@
 //! [`gather`] runs batches once for all the [signals](crate::importance::Signal) that criteria ask for, [`recalibrate`] gives batch norms the
 //! statistics of what is left. Both leave parameters, gradients and all other buffers as they were.
 
-mod gather;
 mod gates;
+mod gather;
 mod recalibrate;
 mod statistics;
 
@@ -96,7 +96,9 @@ pub enum CalibrationError {
     #[error("{0:?} is computed from a loss; give one")]
     NoLoss(Signal),
     /// The tensors of a batch are not of as many samples.
-    #[error("a batch has tensors of shapes {shapes:?}; the first dimension of each is that of the samples, one at least")]
+    #[error(
+        "a batch has tensors of shapes {shapes:?}; the first dimension of each is that of the samples, one at least"
+    )]
     Batch {
         /// The shapes of the inputs and the targets.
         shapes: Vec<Vec<i64>>,

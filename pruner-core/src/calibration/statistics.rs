@@ -65,7 +65,8 @@ impl Statistics {
                 other => unreachable!("{other:?} is no statistic of an activation"),
             };
             let mean = mean.f_to_kind(Kind::Double)?;
-            let weight = if signal == Signal::SquaredMeanAbs { samples / (samples_before + samples) } else { own / both };
+            let weight =
+                if signal == Signal::SquaredMeanAbs { samples / (samples_before + samples) } else { own / both };
             if first {
                 self.means.push((signal, mean));
             } else {
@@ -82,7 +83,10 @@ impl Statistics {
                 Some((mean_before, before_deviations)) => {
                     let delta = mean.f_sub(&mean_before)?;
                     let between = delta.f_square()? * (before * own / both);
-                    (mean_before.f_add(&(delta * (own / both)))?, before_deviations.f_add(&deviations)?.f_add(&between)?)
+                    (
+                        mean_before.f_add(&(delta * (own / both)))?,
+                        before_deviations.f_add(&deviations)?.f_add(&between)?,
+                    )
                 }
             });
         }

@@ -44,7 +44,9 @@ impl Analysis {
     /// What the network costs less once one more coordinate of a group is gone, the last of those that are left.
     pub fn freed(&self, kept: &Kept, group: GroupId) -> Counts {
         let axis = self.groups()[group.index()].axis();
-        let last = kept.of(axis).map_or_else(|| self.axis_size(axis).checked_sub(1), |left| left.last().map(|&at| at as usize));
+        let last = kept
+            .of(axis)
+            .map_or_else(|| self.axis_size(axis).checked_sub(1), |left| left.last().map(|&at| at as usize));
         let Some(last) = last else { return Counts::default() };
         let mut after = kept.clone();
         after.remove(self, group, &[last as u32]);

@@ -58,6 +58,20 @@ impl Analysis {
         sites
     }
 
+    /// The dimension of a parameter that a node sums over.
+    pub fn input_dim(&self, node: NodeId, weight: ValueId) -> Option<usize> {
+        let axes = self.node_axes(node)?;
+        let view = NodeView::new(self.graph(), node);
+        let (terms, _) = axes.rule.operands.iter().zip(view.slots()).find(|(_, slot)| slot.value == Some(weight))?;
+        let made = |factor| axes.rule.results.iter().flatten().any(|term| mentions(term, factor));
+        let read = |factor: usize| {
+            axes.rule.operands.iter().flatten().filter(|terms| terms.iter().any(|term| mentions(term, factor))).count()
+        };
+        terms.as_ref()?.iter().position(|term| {
+            (0..axes.factors.len()).any(|factor| mentions(term, factor) && !made(factor) && read(factor) > 1)
+        })
+    }
+
     /// The dimension of a value over whose outermost part its samples are spread; `None` where that is not known.
     pub fn sample_dim(&self, value: ValueId) -> Option<usize> {
         let first = |&input: &ValueId| match self.dims(input).first() {

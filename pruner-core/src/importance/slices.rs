@@ -105,7 +105,8 @@ pub fn by_coordinate(
     }
     let index = to_device(&Tensor::f_from_slice(&index)?, positions.device())?;
     let source = if padded { positions.f_constant_pad_nd([0, 1])? } else { positions.shallow_clone() };
-    let gathered = source.f_index_select(-1, &index)?.f_view([outer, &[size as i64, most as i64]].concat().as_slice())?;
+    let gathered =
+        source.f_index_select(-1, &index)?.f_view([outer, &[size as i64, most as i64]].concat().as_slice())?;
     Ok(fold(&gathered, &[outer.len() as i64 + 1])?)
 }
 

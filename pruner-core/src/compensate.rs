@@ -1,0 +1,121 @@
+//! Compensation: biases that make up for the means of what is cut.
+
+use std::collections::BTreeMap;
+
+use tch::{Kind, TchError, Tensor};
+
+use crate::deps::{Analysis, AxisGroup, Group as _};
+use crate::exec::GraphModule;
+use crate::graph::Origin;
+use crate::ids::{NodeId, ValueId};
+use crate::importance::{Activation, Signal, Signals};
+use crate::plan::Plan;
+
+/// What is added to biases, by parameter; undone unless it is [kept](Self::keep).
+#[derive(Debug)]
+pub(crate) struct Compensation {
+    /// The bias, and what it was before.
+    changed: Vec<(Tensor, Tensor)>,
+}
+
+impl Compensation {
+    /// Adds `W·E[X]` of what `plan` cuts to the biases of the layers that read it: of linear layers and convolutions, the sum over the places of a
+    /// kernel. Layers that read nothing that is cut, have no bias of their own or share it are passed over.
+    pub(crate) fn add(
+        module: &GraphModule,
+        analysis: &Analysis,
+        groups: &[AxisGroup],
+        plan: &Plan,
+        signals: &Signals,
+    ) -> Result<Self, TchError> {
+        // Where heads and the dimensions of heads are cut, a position may go with either.
+        let mut reads: BTreeMap<(NodeId, ValueId), (&Activation, Vec<f64>)> = BTreeMap::new();
+        for group in groups {
+            let cut = plan.cut(group.id());
+            if cut.is_empty() {
+                continue;
+            }
+            let goes: Vec<bool> = group.coordinates().iter().map(|kept| cut.binary_search(kept).is_ok()).collect();
+            for activation in signals.activations(group.id()) {
+                let Some(weight) = activation.weight else { continue };
+                let len = activation.layout.len();
+                let (_, gone) = reads.entry((activation.node, weight)).or_insert_with(|| (activation, vec![0.0; len]));
+                for (position, _) in activation.layout.places().filter(|(_, at)| goes[*at as usize]) {
+                    gone[position] = 1.0;
+                }
+            }
+        }
+        let mut shifts: BTreeMap<ValueId, Vec<Tensor>> = BTreeMap::new();
+        for ((node, weight), (activation, gone)) in &reads {
+            let Some(mean) = activation.statistics.get(&Signal::Mean) else { continue };
+            let Some((bias, shift)) = shift(module, analysis, *node, *weight, mean, gone)? else { continue };
+            shifts.entry(bias).or_default().push(shift);
+        }
+        let mut compensation = Self { changed: Vec::new() };
+        for (bias, shifts) in shifts {
+            // A bias that several layers share cannot make up for what each of them lost.
+            if let ([shift], Some(bias)) = (shifts.as_slice(), module.tensor(bias)) {
+                let shift = shift.f_to_kind(bias.kind())?;
+                compensation.changed.push((bias.shallow_clone(), tch::no_grad(|| bias.detach().copy())));
+                let _ = tch::no_grad(|| bias.shallow_clone().f_add_(&shift))?;
+            }
+        }
+        Ok(compensation)
+    }
+
+    /// How many biases were changed.
+    pub(crate) fn biases(&self) -> usize {
+        self.changed.len()
+    }
+
+    /// Leaves the biases as they are.
+    pub(crate) fn keep(mut self) {
+        self.changed.clear();
+    }
+}
+
+impl Drop for Compensation {
+    fn drop(&mut self) {
+        for (bias, before) in &mut self.changed {
+            tch::no_grad(|| bias.copy_(before));
+        }
+    }
+}
+
+/// The bias of a node and `W·E[X]` of the positions of its input that are gone; `None` where it has none of its own.
+fn shift(
+    module: &GraphModule,
+    analysis: &Analysis,
+    node: NodeId,
+    weight: ValueId,
+    mean: &Tensor,
+    gone: &[f64],
+) -> Result<Option<(ValueId, Tensor)>, TchError> {
+    let graph = module.graph();
+    let trained = |value: &ValueId| graph.value(*value).origin == Origin::Parameter;
+    let own = |value: &ValueId| trained(value) && *value != weight && graph.shape(*value).len() == 1;
+    let bias = graph.node(node).inputs().find(own);
+    let dim = analysis.input_dim(node, weight);
+    let (Some(bias), Some(dim), Some(stored)) = (bias, dim, module.tensor(weight)) else { return Ok(None) };
+    let gone = Tensor::f_from_slice(gone)?.f_to_device(mean.device())?;
+    let mean = mean.f_mul(&gone)?;
+    // [outputs, inputs], summed over the places of a kernel.
+    let matrix = stored.f_detach()?.f_to_kind(Kind::Double)?.f_movedim_int(dim as i64, -1)?;
+    let shape = matrix.size();
+    let (outputs, inputs) = (shape[0], shape[shape.len() - 1]);
+    let matrix = matrix.f_reshape([outputs, -1, inputs])?.f_sum_dim_intlist(1, false, None)?;
+    let (read, made) = (mean.size()[0], graph.shape(bias)[0]);
+    let shift = if inputs > 0 && outputs == made && read % inputs == 0 && outputs % (read / inputs) == 0 {
+        let groups = read / inputs;
+        let matrix = matrix.f_view([groups, outputs / groups, inputs])?;
+        matrix.f_matmul(&mean.f_view([groups, inputs, 1])?)?
+    } else if outputs > 0 && inputs == read && made % outputs == 0 && inputs % (made / outputs) == 0 {
+        // Of a transposed convolution with groups, each of which has its own inputs.
+        let groups = made / outputs;
+        let matrix = matrix.f_view([outputs, groups, inputs / groups])?.f_transpose(0, 1)?;
+        matrix.f_matmul(&mean.f_view([groups, inputs / groups, 1])?)?
+    } else {
+        return Ok(None);
+    };
+    Ok(Some((bias, shift.f_reshape([made])?)))
+}
