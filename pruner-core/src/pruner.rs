@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -24,7 +25,7 @@ use crate::scheduler::{self, Position, Scheduler, SchedulerError};
 type Scores = BTreeMap<GroupId, Vec<f64>>;
 
 /// What a run prunes by, how far, and in how many steps.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The criterion that scores coordinates; the lowest go first.

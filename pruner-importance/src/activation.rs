@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -11,13 +12,13 @@ use crate::readers::total;
 use crate::settings::settings;
 use crate::terms::sum;
 
-register_importance!("activation", "a statistic of the activations of a coordinate over all batches");
+register_importance!("activation", "a statistic of the activations of a coordinate over all batches", Activations);
 
 /// The score of a coordinate is a statistic of its activations where layers read them, over all samples of all batches; the mean over its
 /// positions and over the layers. It has the unit of the activations, [`ActivationStatistic::NonZero`] none.
 ///
 /// A group that no layer sums over has no score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Activations {
     /// The statistic. Default: mean-abs.
@@ -27,7 +28,7 @@ pub struct Activations {
 }
 
 /// What [`Activations`] measures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ActivationStatistic {
     /// The mean of the absolute value over samples and places.

@@ -3,6 +3,7 @@
 use pruner_core::deps::{Group, Member};
 use pruner_core::importance::{Importance, ImportanceError, Weights};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -10,7 +11,7 @@ use crate::settings::settings;
 use crate::terms::{Terms, as_it_is};
 use crate::{Normalizer, Reduction};
 
-register_importance!("bn-scale", "absolute scale of the batch norm of a coordinate");
+register_importance!("bn-scale", "absolute scale of the batch norm of a coordinate", BnScale);
 
 /// The score of a coordinate is `abs(γ)` of the batch norm over it, which has no unit; the sum where several positions
 /// of the norm belong to the coordinate. Groups without batch norm have no score.
@@ -19,7 +20,7 @@ register_importance!("bn-scale", "absolute scale of the batch norm of a coordina
 /// normaliser by default.
 ///
 /// Source: Liu et al., *Network Slimming* (arXiv 1708.06519).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BnScale {
     /// How the scores of several batch norms, as those of a residual stage, become one; with none it is their sum.

@@ -2,11 +2,12 @@
 
 use pruner_core::deps::Group;
 use pruner_core::importance::{ImportanceError, Weights};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
 /// What a score is divided by: what the network costs less once one coordinate of the group is gone, as it is now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cost {
     /// Multiply-accumulates.

@@ -3,12 +3,13 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, deserialize_importance};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::{Cost, Magnitude};
 
-register_importance!("cost-aware", "another criterion, by what a coordinate costs");
+register_importance!("cost-aware", "another criterion, by what a coordinate costs", CostAware);
 
 /// The score of a coordinate is that of another criterion by what a coordinate of its group costs, so that of coordinates that matter as much those that
 /// cost more go first. It changes the order among groups and none within one.
@@ -17,7 +18,7 @@ register_importance!("cost-aware", "another criterion, by what a coordinate cost
 /// [`Budget`](pruner_core::budget::Budget).
 ///
 /// Source: the normalisation by reduced cost of Liu et al., *Group Fisher Pruning* (arXiv 2108.00708).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CostAware {
     /// The criterion. Default: magnitude.

@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -11,7 +12,7 @@ use crate::readers::{Reader, total};
 use crate::settings::settings;
 use crate::terms::sum;
 
-register_importance!("flap", "variance of a coordinate by the squared weights that read it, biases compensated");
+register_importance!("flap", "variance of a coordinate by the squared weights that read it, biases compensated", Flap);
 
 /// The score of a coordinate is `Var(X_j)·Σ_i W_ij²`, summed over its positions j and over the layers that read it, with the variance over all samples
 /// and places and i over outputs and the places of a kernel: the mean square that the outputs are off by once the coordinate is
@@ -21,7 +22,7 @@ register_importance!("flap", "variance of a coordinate by the squared weights th
 /// [`Compensation`](pruner_core::pruner::Settings::compensate). A group that no layer sums over with weights of its own has no score.
 ///
 /// Source: An et al., *Fluctuation-based Adaptive Structured Pruning for Large Language Models* (arXiv 2312.11983).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flap {
     /// How groups are scaled before they are ranked together. Default: gaussian.

@@ -3,13 +3,14 @@
 use pruner_core::deps::{Group, Member, Side};
 use pruner_core::importance::{Importance, ImportanceError, Weights, slices};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
 use crate::settings::settings;
 use crate::{Normalizer, Reduction};
 
-register_importance!("fpgm", "sum of the distances of the filter of a coordinate to the others");
+register_importance!("fpgm", "sum of the distances of the filter of a coordinate to the others", Fpgm);
 
 /// The score of a coordinate is `Σ ‖F − F'‖₂` over the filters F' of the other coordinates, with F its own: filters near the
 /// geometric median of a layer can be told from the others least, and go first. It has the unit of the weights unless it is
@@ -19,7 +20,7 @@ register_importance!("fpgm", "sum of the distances of the filter of a coordinate
 /// norms are none. A group that no layer makes has no score.
 ///
 /// Source: He et al., *Filter Pruning via Geometric Median* (arXiv 1811.00250).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Fpgm {
     /// How the scores of several layers, as those of a residual stage, become one; with none it is their sum. Default: mean.

@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -10,7 +11,11 @@ use crate::settings::settings;
 use crate::terms::{Terms, as_it_is};
 use crate::{Normalizer, Reduction};
 
-register_importance!("grasp", "first-order change of the flow of gradients if a coordinate is kept, before training");
+register_importance!(
+    "grasp",
+    "first-order change of the flow of gradients if a coordinate is kept, before training",
+    Grasp
+);
 
 /// The score of a coordinate is `Σ w·(H·g)` over its slices, with g the gradient and H the Hessian of the loss: half of what `‖g‖²`, the rate at which
 /// training lowers the loss, falls by to first order if its weights become 0. Coordinates without which gradients flow better have negative
@@ -19,7 +24,7 @@ register_importance!("grasp", "first-order change of the flow of gradients if a 
 /// A member without gradient adds nothing; a group without any has no score.
 ///
 /// Source: Wang, Zhang and Grosse, *Picking Winning Tickets Before Training by Preserving Gradient Flow* (arXiv 2002.07376).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Grasp {
     /// How the scores of the members become one. Default: none, the sum is over all slices.

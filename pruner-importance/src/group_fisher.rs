@@ -3,13 +3,18 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::settings::settings;
 use crate::{Cost, Normalizer};
 
-register_importance!("group-fisher", "Fisher information of the mask of a coordinate, by what the coordinate costs");
+register_importance!(
+    "group-fisher",
+    "Fisher information of the mask of a coordinate, by what the coordinate costs",
+    GroupFisher
+);
 
 /// The score of a coordinate is the mean over samples of `(Σ a·z)²`, by what a coordinate of its group costs: a the activations of the
 /// coordinate, `z = ∂L/∂a` for the loss of the sample, summed over places, positions and all layers that read it, which share its mask. It has the
@@ -18,7 +23,7 @@ register_importance!("group-fisher", "Fisher information of the mask of a coordi
 /// A group that no layer sums over has no score.
 ///
 /// Source: Liu et al., *Group Fisher Pruning for Practical Network Compression* (arXiv 2108.00708).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupFisher {
     /// What it is divided by. Default: macs.

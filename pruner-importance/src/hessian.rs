@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -12,7 +13,8 @@ use crate::{Normalizer, Reduction};
 
 register_importance!(
     "hessian",
-    "second-order change of the loss if a coordinate is removed, with the diagonal of the Fisher information"
+    "second-order change of the loss if a coordinate is removed, with the diagonal of the Fisher information",
+    Hessian
 );
 
 /// The score of a coordinate is `½ Σ w²·E[g²]` over its slices, with g the gradient of the loss of one sample and E the mean over all
@@ -22,7 +24,7 @@ register_importance!(
 /// Normalisation layers and biases count. A member without gradient adds nothing; a group without any has no score.
 ///
 /// Source: LeCun, Denker and Solla, *Optimal Brain Damage* (1989).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hessian {
     /// How the scores of the members become one. Default: none, the sum is over all slices.

@@ -3,13 +3,14 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Weights, slices};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
 use crate::{Norm, Normalizer, Reduction};
 
-register_importance!("magnitude", "p-norm of the weights of a coordinate in all members of its group");
+register_importance!("magnitude", "p-norm of the weights of a coordinate in all members of its group", Magnitude);
 
 /// The score of a coordinate is the p-norm of its slices: `(Σ abs(w)^p)^(1/p)`, for p = ∞ `max abs(w)`. It has the unit
 /// of the weights unless it is normalised.
@@ -20,7 +21,7 @@ register_importance!("magnitude", "p-norm of the weights of a coordinate in all 
 ///
 /// Sources: Li et al., *Pruning filters for efficient convnets* (arXiv 1608.08710); the group form, Fang et al.,
 /// *`DepGraph`: towards any structural pruning* (arXiv 2301.12900).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Magnitude {
     /// Which norm: 1, 2 or `"inf"`. Default: 2.

@@ -3,12 +3,13 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, SignalSet, Weights, deserialize_importance};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::{Fpgm, Magnitude, Normalizer};
 
-register_importance!("mix", "a weighted sum of other criteria, each normalised");
+register_importance!("mix", "a weighted sum of other criteria, each normalised", Mix);
 
 /// The score of a coordinate is `Σ a·n(s) / Σ a` over other criteria: s their scores of its group, n the normaliser and a their
 /// parts. A criterion that has nothing to say of a group is left out there; a group of which none has has no score.
@@ -16,7 +17,7 @@ register_importance!("mix", "a weighted sum of other criteria, each normalised")
 /// In TOML: `importance = { importance = "mix", parts = [{ of = "magnitude" }, { of = { importance = "taylor" }, part = 2 }] }`.
 ///
 /// Source: the mixed saliency of Chen et al., *HESSO* (arXiv 2409.09085).
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
     /// The criteria with their parts. Default: magnitude and fpgm, equal parts.
@@ -26,7 +27,7 @@ pub struct Mix {
 }
 
 /// A criterion of a [`Mix`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Part {
     /// The criterion.

@@ -1,10 +1,11 @@
 //! p-norms.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
 /// Which p-norm; a config says 1, 2 or `"inf"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Norm {
     /// Σ abs(x).
@@ -29,7 +30,7 @@ impl Norm {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(JsonSchema, Serialize, Deserialize)]
 #[serde(untagged, expecting = "p is 1, 2 or \"inf\"")]
 enum Written {
     Number(u64),

@@ -1,12 +1,13 @@
 //! How the scores of a group are scaled before groups are ranked together.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
 /// How the scores `s` of one group are scaled, so that those of several can be ranked together.
 ///
 /// None changes the order within a group. Where a formula divides by 0, as in a group of zeros, the quotient is 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Normalizer {
     /// `s`.

@@ -3,17 +3,18 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Weights, slices};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-register_importance!("random", "a number drawn from [0, 1), the baseline of every benchmark");
+register_importance!("random", "a number drawn from [0, 1), the baseline of every benchmark", Random);
 
 /// The score of a coordinate is drawn from `[0, 1)` uniformly.
 ///
 /// It depends on the seed, on which group it is and on the number of the coordinate before the first cut, and on nothing
 /// else: it is the same on every machine and device, and a coordinate keeps it from step to step, so that many small
 /// steps cut what one large step does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Random {
     /// The seed. Default: null, that of the run.

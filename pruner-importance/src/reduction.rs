@@ -2,13 +2,14 @@
 
 use pruner_core::deps::Member;
 use pruner_core::importance::{ImportanceError, slices};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 /// How the scores that a coordinate has in the members of its group become one.
 ///
 /// Only members in which the coordinate occurs count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reduction {
     /// They do not: the slices of the coordinate in all members are scored as one.

@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -10,7 +11,11 @@ use crate::settings::settings;
 use crate::terms::{Terms, as_it_is};
 use crate::{Normalizer, Reduction};
 
-register_importance!("snip", "sensitivity of the loss to the connections of a coordinate, abs(g·w), before training");
+register_importance!(
+    "snip",
+    "sensitivity of the loss to the connections of a coordinate, abs(g·w), before training",
+    Snip
+);
 
 /// The score of a coordinate is `Σ abs(g·w)` over its slices, with `g = ∂L/∂w`, meant to be taken before training: what the loss would change by
 /// if each of its connections were opened or closed by itself. It has the unit of the loss. The paper divides by the sum over the network, which
@@ -19,7 +24,7 @@ register_importance!("snip", "sensitivity of the loss to the connections of a co
 /// A member without gradient adds nothing; a group without any has no score.
 ///
 /// Source: Lee, Ajanthan and Torr, *SNIP: Single-shot Network Pruning based on Connection Sensitivity* (arXiv 1810.02340).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Snip {
     /// How the scores of the members become one. Default: none, the sum is over all slices.

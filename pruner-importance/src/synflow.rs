@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -10,7 +11,7 @@ use crate::settings::settings;
 use crate::terms::{Terms, as_it_is};
 use crate::{Normalizer, Reduction};
 
-register_importance!("synflow", "synaptic flow through a coordinate, without data");
+register_importance!("synflow", "synaptic flow through a coordinate, without data", SynFlow);
 
 /// The score of a coordinate is `Σ abs(w)·∂R/∂abs(w)` over its slices, with R the sum of the outputs for inputs of ones and all parameters made
 /// positive: the share of R that flows through it, R scaled to 1. It has no unit and needs no data. Meant to be pruned by in many small steps,
@@ -19,7 +20,7 @@ register_importance!("synflow", "synaptic flow through a coordinate, without dat
 /// A frozen member adds nothing; a group of frozen ones has no score.
 ///
 /// Source: Tanaka et al., *Pruning neural networks without any data by iteratively conserving synaptic flow* (arXiv 2006.05467).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SynFlow {
     /// How the scores of the members become one. Default: none, the sum is over all slices.

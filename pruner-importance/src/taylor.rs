@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -10,7 +11,7 @@ use crate::settings::settings;
 use crate::terms;
 use crate::{Normalizer, Reduction};
 
-register_importance!("taylor", "first-order change of the loss if a coordinate is removed");
+register_importance!("taylor", "first-order change of the loss if a coordinate is removed", Taylor);
 
 /// The score of a coordinate is `(Σ g·w)²` over its slices, with `g = ∂L/∂w`: the square of the first-order change of
 /// the loss if all its weights become 0. It has the unit of the loss squared, for [`Terms::PerWeight`] of the loss.
@@ -19,7 +20,7 @@ register_importance!("taylor", "first-order change of the loss if a coordinate i
 /// frozen or the loss does not depend on it, adds nothing; a group without any has no score.
 ///
 /// Source: Molchanov et al., *Importance Estimation for Neural Network Pruning* (CVPR 2019, arXiv 1906.10771).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Taylor {
     /// What is summed. Default: signed.
@@ -31,7 +32,7 @@ pub struct Taylor {
 }
 
 /// What [`Taylor`] sums over the weights of a coordinate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Terms {
     /// `g·w`, and the sum is squared: weights whose effects on the loss cancel count little.

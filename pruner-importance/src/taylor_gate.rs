@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -11,14 +12,14 @@ use crate::settings::settings;
 use crate::terms::Terms;
 use crate::{Normalizer, Reduction};
 
-register_importance!("taylor-gate", "first-order change of the loss if a coordinate is masked");
+register_importance!("taylor-gate", "first-order change of the loss if a coordinate is masked", TaylorGate);
 
 /// The score of a coordinate is what the loss changes by, to first order, if the coordinate is masked, at [`Gate::Activations`] or at
 /// [`Gate::BatchNorm`].
 ///
 /// Source: Molchanov et al., *Pruning Convolutional Neural Networks for Resource Efficient Inference* (arXiv 1611.06440) and *Importance Estimation
 /// for Neural Network Pruning* (arXiv 1906.10771).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaylorGate {
     /// Where it is masked. Default: activations.
@@ -28,7 +29,7 @@ pub struct TaylorGate {
 }
 
 /// Where [`TaylorGate`] masks a coordinate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gate {
     /// Where layers read it: the mean over samples of `abs(Σ a·z)` over places, positions and layers, with a the activation and `z = ∂L/∂a`. It

@@ -3,6 +3,7 @@
 use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -10,7 +11,7 @@ use crate::Normalizer;
 use crate::readers::{Reader, total};
 use crate::settings::settings;
 
-register_importance!("wanda", "mean of abs(w) that read a coordinate, by the norm of what they read");
+register_importance!("wanda", "mean of abs(w) that read a coordinate, by the norm of what they read", Wanda);
 
 /// The score of a coordinate is `mean_i abs(W_ij)·‖X_j‖₂`, summed over its positions j and over the layers that read it: W the weights, i over
 /// their outputs and the places of a kernel, `‖X_j‖₂` the root of the mean over samples of the sum of squares over places. It has the
@@ -20,7 +21,7 @@ register_importance!("wanda", "mean of abs(w) that read a coordinate, by the nor
 ///
 /// Source: Sun et al., *A Simple and Effective Pruning Approach for Large Language Models* (arXiv 2306.11695), by structures as in An et al.,
 /// *FLAP* (arXiv 2312.11983).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wanda {
     /// How groups are scaled before they are ranked together. Default: mean.

@@ -4,14 +4,15 @@ use std::f64::consts::PI;
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("cosine", "(1 - cos πt) / 2: slowly at both ends");
+register_scheduler!("cosine", "(1 - cos πt) / 2: slowly at both ends", Cosine);
 
 /// The part of the target reached is `(1 − cos πt) / 2` with t the part of the run that is over.
 ///
 /// The annealing of Loshchilov & Hutter, *SGDR* (arXiv 1608.03983), as `FasterAI` applies it to sparsity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cosine {}
 

@@ -2,15 +2,16 @@
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("cubic", "1 - (1 - t)³: fast at first, ever slower towards the end");
+register_scheduler!("cubic", "1 - (1 - t)³: fast at first, ever slower towards the end", Cubic);
 
 /// The part of the target reached is `1 − (1 − t)³` with t the part of the run that is over.
 ///
 /// Source: automated gradual pruning, Zhu & Gupta, *To prune, or not to prune* (arXiv 1710.01878), with an initial
 /// sparsity of 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cubic {}
 

@@ -2,9 +2,10 @@
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("exponential", "every step takes the same share of what is left");
+register_scheduler!("exponential", "every step takes the same share of what is left", Exponential);
 
 /// The density, the share of the channels that is left, falls geometrically: it is `(1 − r)^t` where the run ends at a target
 /// ratio r and t is the part of the run that is over. The part of the target reached is `(1 − (1 − r)^t) / r`.
@@ -12,7 +13,7 @@ register_scheduler!("exponential", "every step takes the same share of what is l
 /// Sources: Frankle & Carbin, *The Lottery Ticket Hypothesis* (arXiv 1803.03635), which removes a share of what is left in
 /// every round; Tanaka et al., *Pruning neural networks without any data by iteratively conserving synaptic flow*
 /// (arXiv 2006.05467).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exponential {}
 

@@ -2,12 +2,13 @@
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("linear", "t: the same part of the target at every step");
+register_scheduler!("linear", "t: the same part of the target at every step", Linear);
 
 /// The part of the target reached is `t = step / steps`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {}
 

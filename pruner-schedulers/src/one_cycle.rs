@@ -2,16 +2,17 @@
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("one-cycle", "a logistic curve: nearly all in the middle of the run");
+register_scheduler!("one-cycle", "a logistic curve: nearly all in the middle of the run", OneCycle);
 
 /// The part of the target reached is `(1 + e^(β − α)) / (1 + e^(β − αt))` with t the part of the run that is over.
 ///
 /// It begins at `(1 + e^(β − α)) / (1 + e^β)`, by default 0.25 %, which the first step adds to its own part.
 ///
 /// Source: Hubens et al., *One-Cycle Pruning* (arXiv 2107.02086), whose α and β are the defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OneCycle {
     /// How steep the curve is; positive. Default: 14.

@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("one-shot", "the whole target at one step");
+register_scheduler!("one-shot", "the whole target at one step", OneShot);
 
 /// Nothing of the target is reached before step [`at`](Self::at), all of it from then on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OneShot {
     /// The step that cuts, counted from 1; in a shorter run the last one cuts. Default: 1.

@@ -2,15 +2,16 @@
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("polynomial", "1 - (1 - t)^power: `linear` for 1, `cubic` for 3");
+register_scheduler!("polynomial", "1 - (1 - t)^power: `linear` for 1, `cubic` for 3", Polynomial);
 
 /// The part of the target reached is `1 − (1 − t)^p` with t the part of the run that is over.
 ///
 /// Source: the polynomial decay of the TensorFlow Model Optimization Toolkit and of Core ML Tools, from an initial sparsity
 /// of 0; p = 3 is Zhu & Gupta (arXiv 1710.01878).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Polynomial {
     /// The exponent, positive: above 1 fast at first, below 1 fast at the end. Default: 3.

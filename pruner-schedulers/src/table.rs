@@ -2,9 +2,10 @@
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-register_scheduler!("table", "parts of the target at steps that are named");
+register_scheduler!("table", "parts of the target at steps that are named", Table);
 
 /// The part of the target reached is that of the last named step that is done: nothing before the first, and all once the
 /// run is over, whatever the table says.
@@ -13,7 +14,7 @@ register_scheduler!("table", "parts of the target at steps that are named");
 /// step cuts all.
 ///
 /// Source: the multi-step schedule of NNCF, whose levels are ratios; here they are parts of the target ratio.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Table {
     /// Steps, counted from 1, each with the part of the target, in `[0, 1]`, that is reached at it.

@@ -5,12 +5,14 @@
 
 mod gates;
 mod gather;
+mod losses;
 mod recalibrate;
 mod statistics;
 
 use tch::{TchError, Tensor};
 
 pub use gather::gather;
+pub use losses::NamedLoss;
 pub use recalibrate::recalibrate;
 
 use crate::exec::ExecError;

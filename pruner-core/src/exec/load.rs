@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
+use super::save::bytes;
 use super::{ExecError, GraphModule};
 use crate::aten::{AtenError, view_as};
-use crate::graph::Origin;
-use crate::pt2::{Pt2, StoredTensor};
+use crate::deps::{Analysis, Kept};
+use crate::graph::{Origin, Value};
+use crate::ids::ValueId;
+use crate::pt2::{Pt2, Pt2Error, StoredTensor};
 
 /// Why a program cannot be made to run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The bytes of a stored tensor are not in the archive.
@@ -27,6 +30,9 @@ pub enum LoadError {
         /// What libtorch said.
         source: AtenError,
     },
+    /// A tensor of the network does not fit the archive.
+    #[error(transparent)]
+    Archive(#[from] Pt2Error),
     /// The graph cannot be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -47,6 +53,23 @@ impl GraphModule {
         let mut module = Self::new(program.graph().clone(), tensors, device)?;
         module.add_warnings(program.warnings().iter().cloned());
         Ok(module)
+    }
+}
+
+impl Pt2 {
+    /// Takes the parameters and buffers over from a network that was loaded from the program and cut to `kept`: what training,
+    /// calibration or compensation changed of them. Returns how many differ.
+    pub fn take_over(&mut self, module: &GraphModule, analysis: &Analysis, kept: &Kept) -> Result<usize, LoadError> {
+        let stored =
+            |(id, value): (ValueId, &Value)| (value.origin != Origin::Constant).then(|| (id, value.name.clone()));
+        let values: Vec<(ValueId, String)> = self.graph().stored().filter_map(stored).collect();
+        let mut differ = 0;
+        for (value, name) in values {
+            let tensor = module.tensor(value).ok_or_else(|| LoadError::Missing { name: name.clone() })?;
+            let rows = bytes(tensor).map_err(|source| LoadError::Tensor { name, source })?;
+            differ += usize::from(self.set_left(analysis, kept, value, &rows)?);
+        }
+        Ok(differ)
     }
 }
 

@@ -7,10 +7,12 @@ pub mod signals;
 pub mod slices;
 pub mod weights;
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
 use dyn_clone::DynClone;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tch::{Kind as ElementKind, TchError, Tensor};
@@ -51,6 +53,16 @@ pub trait Importance: fmt::Debug + Send + Sync + DynClone {
 dyn_clone::clone_trait_object!(Importance);
 
 registry::inventory::submit!(PluginTrait::new::<dyn Importance>(Kind::Importance));
+
+impl JsonSchema for dyn Importance {
+    fn schema_name() -> Cow<'static, str> {
+        "Importance".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        registry::schema(Kind::Importance, generator)
+    }
+}
 
 /// `importance.score(group, weights)`, if it has one single-precision number per coordinate.
 pub fn score(

@@ -1,9 +1,10 @@
 //! How much is to be cut, and what no step may go below.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How much of the groups is to be cut by the end of a run, and the limits that hold at every step of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The share, in [0, 1), of the coordinates before the first cut that is gone at the end of the run. Default: 0.5.
@@ -26,7 +27,7 @@ pub struct Limits {
 }
 
 /// What a ratio is a share of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// Each group loses that share of its own coordinates.

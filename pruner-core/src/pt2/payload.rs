@@ -147,10 +147,19 @@ impl StoredTensor {
 
     /// The bytes with the elements of the tensor from `rows`, which has them row by row.
     pub(super) fn scatter(&self, bytes: &[u8], rows: &[u8]) -> Vec<u8> {
+        self.scatter_left(bytes, &vec![None; self.meta.shape.len()], rows)
+    }
+
+    /// The bytes with the elements of what is left of the tensor from `rows`, which has them row by row.
+    pub(super) fn scatter_left(&self, bytes: &[u8], positions: &[Option<Vec<u32>>], rows: &[u8]) -> Vec<u8> {
         let mut scattered = bytes.to_vec();
         let size = self.meta.dtype.bytes();
-        self.each_index(|number, index| {
-            let at = self.place(index) as usize * size;
+        let mut whole = vec![0_i64; self.meta.shape.len()];
+        self.cut(positions).each_index(|number, index| {
+            for ((whole, &at), stay) in whole.iter_mut().zip(index).zip(positions) {
+                *whole = stay.as_ref().map_or(at, |stay| i64::from(stay[at as usize]));
+            }
+            let at = self.place(&whole) as usize * size;
             scattered[at..at + size].copy_from_slice(&rows[number * size..][..size]);
         });
         scattered
@@ -271,6 +280,16 @@ mod tests {
         check(&whole, &[Some(vec![1, 2]), None], &(6..18).collect::<Vec<_>>());
         check(&whole, &[None, None], &(0..24).collect::<Vec<_>>());
         check(&whole, &[Some(vec![]), None], &[]);
+    }
+
+    #[test]
+    fn what_is_left_is_put_back_where_it_was() {
+        let whole = tensor(&[4, 6], &[6, 1], 0);
+        let positions = [Some(vec![0, 2]), Some(vec![1, 5])];
+        let bytes: Vec<u8> = (0..24).collect();
+        let mut expected = bytes.clone();
+        (expected[1], expected[5], expected[13], expected[17]) = (90, 91, 92, 93);
+        assert_eq!(whole.scatter_left(&bytes, &positions, &[90, 91, 92, 93]), expected);
     }
 
     #[test]

@@ -68,6 +68,35 @@ impl Pt2 {
         Ok(named.len())
     }
 
+    /// Sets the elements of what is left of a parameter, buffer or constant, from the bytes of `rows`, which has them row by row;
+    /// `false` where they are what they were. What is cut of it stays as it was.
+    pub fn set_left(
+        &mut self,
+        analysis: &Analysis,
+        kept: &Kept,
+        value: ValueId,
+        rows: &[u8],
+    ) -> Result<bool, Pt2Error> {
+        self.check(analysis)?;
+        let name = || self.program.graph.value(value).name.clone();
+        let stored = self.program.stored.get(&value);
+        let stored = stored.ok_or_else(|| Pt2Error::tensor(&name(), "it is not stored in the archive".to_owned()))?;
+        let positions: Vec<_> = analysis.dims(value).iter().map(|dim| kept.positions(analysis, dim)).collect();
+        let bytes = self.archive.bytes(&stored.entry)?;
+        let mut before = Vec::with_capacity(rows.len());
+        stored.rows(bytes, &positions, &mut before).map_err(|error| Pt2Error::tensor(&name(), error.to_string()))?;
+        if before.len() != rows.len() {
+            let what = format!("{} bytes are given where {} are left of it", rows.len(), before.len());
+            return Err(Pt2Error::tensor(&name(), what));
+        }
+        if before == rows {
+            return Ok(false);
+        }
+        let (entry, scattered) = (stored.entry.clone(), stored.scatter_left(bytes, &positions, rows));
+        self.archive.replace(entry, Replacement::Owned(scattered));
+        Ok(true)
+    }
+
     /// Writes what is left of the parameters and buffers as safetensors, by all of their names.
     pub fn write_weights(&self, analysis: &Analysis, kept: &Kept, path: &Path) -> Result<(), Pt2Error> {
         self.check(analysis)?;

@@ -31,10 +31,13 @@
 
 mod error;
 mod plugin;
+mod schema;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
@@ -44,6 +47,7 @@ use crate::scheduler::Scheduler;
 
 pub use error::RegistryError;
 pub use plugin::{Kind, Plugin};
+pub use schema::{PluginSchema, schema};
 
 #[doc(hidden)]
 pub use inventory;
@@ -135,6 +139,16 @@ impl PluginTrait {
 }
 
 inventory::submit!(PluginTrait::new::<dyn Scheduler>(Kind::Scheduler));
+
+impl JsonSchema for dyn Scheduler {
+    fn schema_name() -> Cow<'static, str> {
+        "Scheduler".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema(Kind::Scheduler, generator)
+    }
+}
 
 /// The plugin of `kind` called `name`; `T` is the trait of the kind.
 pub(crate) fn read<T: ?Sized>(kind: Kind, name: &str, options: Value) -> Result<Box<T>, RegistryError>

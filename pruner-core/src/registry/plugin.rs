@@ -78,7 +78,8 @@ impl Plugin {
     }
 }
 
-/// Lists an importance criterion: its `typetag` name and a line that says what it does.
+/// Lists an importance criterion: its `typetag` name and a line that says what it does. With its type, which is then to derive
+/// [`JsonSchema`](schemars::JsonSchema), the schema of configs knows its options.
 #[macro_export]
 macro_rules! register_importance {
     ($name:literal, $description:literal $(,)?) => {
@@ -88,9 +89,16 @@ macro_rules! register_importance {
             )
         }
     };
+    ($name:literal, $description:literal, $plugin:ty $(,)?) => {
+        $crate::register_importance!($name, $description);
+        $crate::registry::inventory::submit! {
+            $crate::registry::PluginSchema::of::<$plugin>($crate::registry::Kind::Importance, $name)
+        }
+    };
 }
 
-/// Lists a scheduler: its `typetag` name and a line that says what it does.
+/// Lists a scheduler: its `typetag` name and a line that says what it does. With its type, which is then to derive
+/// [`JsonSchema`](schemars::JsonSchema), the schema of configs knows its options.
 #[macro_export]
 macro_rules! register_scheduler {
     ($name:literal, $description:literal $(,)?) => {
@@ -98,6 +106,12 @@ macro_rules! register_scheduler {
             $crate::registry::Plugin::new(
                 $crate::registry::Kind::Scheduler, $name, $description, [::core::module_path!(), ::core::file!()],
             )
+        }
+    };
+    ($name:literal, $description:literal, $plugin:ty $(,)?) => {
+        $crate::register_scheduler!($name, $description);
+        $crate::registry::inventory::submit! {
+            $crate::registry::PluginSchema::of::<$plugin>($crate::registry::Kind::Scheduler, $name)
         }
     };
 }
