@@ -4,6 +4,8 @@
 //! This crate brings the parts together: all of [`pruner_core`], the shipped criteria in [`criteria`] and the shipped
 //! schedulers in [`schedulers`]. The plugins that are linked are listed by [`registry::plugins`].
 
+pub mod config;
+
 pub use pruner_core::*;
 pub use pruner_importance as criteria;
 pub use pruner_schedulers as schedulers;
