@@ -19,7 +19,7 @@ fn torch() {
         .cpp(true)
         .std("c++17")
         .pic(true)
-        .opt_level(2)
+        .opt_level(3)
         .debug(false)
         // The headers are not written for the warnings of the day.
         .warnings(false)

@@ -1,4 +1,5 @@
 #include "pruner_aten.h"
+#include "pruner_fold.h"
 
 #include <dlfcn.h>
 
@@ -1107,5 +1108,33 @@ char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, con
     bool one_pass = data.is_cpu() && is_plain(data) && data.is_non_overlapping_and_dense() && !data.is_conj() &&
                     !data.is_neg();
     *out = new at::Tensor(one_pass ? gather_in_one_pass(data, lists) : gather_by_dimension(data, lists));
+  })
+}
+
+char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int64_t outer, int64_t inner,
+                     at::Tensor **of_outer, at::Tensor **of_inner) {
+  PA_GUARD({
+    at::NoGradGuard no_grad;
+    auto what = static_cast<pa::Form>(form);
+    bool wide = a->scalar_type() == at::kDouble || (b && b->scalar_type() == at::kDouble);
+    at::ScalarType kind = wide ? at::kDouble : at::kFloat;
+    auto plain = [&](const at::Tensor &tensor) { return tensor.detach().to(kind).contiguous(); };
+    TORCH_CHECK(inner >= 0 && inner < a->dim() && outer < inner, "there are no dimensions ", outer, " and ", inner,
+                " of a tensor of shape ", a->sizes());
+    TORCH_CHECK(pa::reads_other(what) == (b != nullptr), "the form takes another number of tensors");
+    TORCH_CHECK(!b || b->sizes() == a->sizes(), "tensors of shapes ", a->sizes(), " and ", b ? b->sizes() : a->sizes(),
+                " are folded together");
+    at::Tensor first = plain(*a);
+    at::Tensor second = b ? plain(*b) : at::Tensor();
+    const at::Tensor *other = b ? &second : nullptr;
+    at::Tensor rows = outer < 0 ? at::Tensor() : at::zeros({a->size(outer)}, at::kDouble);
+    at::Tensor columns = at::zeros({a->size(inner)}, at::kDouble);
+    at::Tensor *of_rows = outer < 0 ? nullptr : &rows;
+    if (wide)
+      pa::fold_as<double>(what, first, other, outer, inner, of_rows, columns);
+    else
+      pa::fold_as<float>(what, first, other, outer, inner, of_rows, columns);
+    *of_outer = new at::Tensor(rows);
+    *of_inner = new at::Tensor(columns);
   })
 }

@@ -104,4 +104,8 @@ char *pa_tensor_set_grad(at::Tensor *tensor, const at::Tensor *grad);
 // The slices at `kept[d][0..kept_len[d]]` of every dimension `d`; a null list keeps all.
 char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, const size_t *kept_len, size_t ndim,
                        at::Tensor **out);
+// The folds, in double precision, of tensors on the CPU over all dimensions but one, for `inner` and, unless it is negative,
+// for `outer`, which is less. `form` is a `pa::Form`; `b` is null where it reads one tensor.
+char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int64_t outer, int64_t inner,
+                     at::Tensor **of_outer, at::Tensor **of_inner);
 }

@@ -1,7 +1,7 @@
 //! `bn-scale`: how much of a channel batch norm lets through.
 
 use pruner_core::deps::{Group, Member};
-use pruner_core::importance::{Importance, ImportanceError, Weights};
+use pruner_core::importance::{Form, Importance, ImportanceError, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,11 +47,9 @@ impl Default for BnScale {
 #[typetag::serde(name = "bn-scale")]
 impl Importance for BnScale {
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let terms = Terms { reduction: self.reduction, normalizer: self.normalizer };
-        let scale = |member: &Member, weight: &Tensor| {
-            Ok(if is_scale_of_batch_norm(member) { Some(weight.f_abs()?) } else { None })
-        };
-        terms.sum(group, weights, scale, as_it_is)
+        let (reduction, normalizer) = (self.reduction, self.normalizer);
+        let terms = Terms { form: Form::Abs, by: None, reduction, normalizer };
+        terms.score(group, weights, is_scale_of_batch_norm, as_it_is)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `flap`: how much what a layer reads of a coordinate fluctuates.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
+use pruner_core::importance::{Form, Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,6 @@ use tch::Tensor;
 use crate::Normalizer;
 use crate::readers::{Reader, total};
 use crate::settings::settings;
-use crate::terms::sum;
 
 register_importance!("flap", "variance of a coordinate by the squared weights that read it, biases compensated", Flap);
 
@@ -65,8 +64,7 @@ impl Importance for Flap {
         let mut scores = Vec::new();
         for reader in Reader::of(group, weights, Signal::Variance)? {
             let variance = &reader.activation().statistics[&Signal::Variance];
-            let squares = |weight: &Tensor, dims: &[i64]| sum(&weight.f_square()?, dims);
-            scores.push(reader.product(group.size(), variance, squares)?);
+            scores.push(reader.product(group.size(), variance, Form::Square)?);
         }
         Ok(total(scores)?.map(|score| self.normalizer.apply(&score)).transpose()?)
     }

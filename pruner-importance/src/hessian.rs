@@ -1,14 +1,14 @@
 //! `hessian`: how much the loss changes, to second order, if a coordinate is removed.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
+use pruner_core::importance::{Form, Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms::Terms;
+use crate::terms::{Terms, all};
 use crate::{Normalizer, Reduction};
 
 register_importance!(
@@ -48,11 +48,8 @@ impl Importance for Hessian {
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let terms = Terms { reduction: self.reduction, normalizer: self.normalizer };
-        let term = |member: &_, weight: &Tensor| match weights.signal_of(member, Signal::SquaredGradients)? {
-            Some(numbers) => Ok(Some(weight.f_square()?.f_mul(numbers)?)),
-            None => Ok(None),
-        };
-        terms.sum(group, weights, term, |sum| sum.f_mul_scalar(0.5))
+        let (reduction, normalizer) = (self.reduction, self.normalizer);
+        let terms = Terms { form: Form::SquareBy, by: Some(Signal::SquaredGradients), reduction, normalizer };
+        terms.score(group, weights, all, |sum| sum.f_mul_scalar(0.5))
     }
 }

@@ -1,13 +1,14 @@
 //! `magnitude`: how large the weights of a coordinate are.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Weights, slices};
+use pruner_core::importance::{Form, Importance, ImportanceError, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
+use crate::terms::{Terms, all};
 use crate::{Norm, Normalizer, Reduction};
 
 register_importance!("magnitude", "p-norm of the weights of a coordinate in all members of its group", Magnitude);
@@ -51,12 +52,15 @@ impl Default for Magnitude {
 #[typetag::serde(name = "magnitude")]
 impl Importance for Magnitude {
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let members: Vec<_> = slices::trained(group, weights)?
-            .into_iter()
-            .map(|(member, weight)| (member, weight.shallow_clone()))
-            .collect();
-        let fold = |tensor: &Tensor, dims: &[i64]| self.p.fold(tensor, dims);
-        let score = self.reduction.reduce(group.size(), &members, fold, |norm| Ok(norm.shallow_clone()))?;
-        Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
+        let form = match self.p {
+            Norm::One => Form::Abs,
+            Norm::Two => Form::Square,
+            Norm::Max => Form::Max,
+        };
+        let terms = Terms { form, by: None, reduction: self.reduction, normalizer: self.normalizer };
+        terms.score(group, weights, all, |fold| match self.p {
+            Norm::One | Norm::Max => Ok(fold.shallow_clone()),
+            Norm::Two => fold.f_sqrt(),
+        })
     }
 }

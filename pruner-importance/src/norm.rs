@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, TchError, Tensor};
 
 /// Which p-norm; a config says 1, 2 or `"inf"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
@@ -15,19 +14,6 @@ pub enum Norm {
     Two,
     /// max abs(x).
     Max,
-}
-
-impl Norm {
-    /// The norm of `tensor` over the dimensions `dims`, in at least single precision; NaN is passed on.
-    pub fn fold(self, tensor: &Tensor, dims: &[i64]) -> Result<Tensor, TchError> {
-        let order = match self {
-            Self::One => 1.0,
-            Self::Two => 2.0,
-            Self::Max => f64::INFINITY,
-        };
-        let kind = if tensor.f_kind()? == Kind::Double { Kind::Double } else { Kind::Float };
-        tensor.f_norm_scalaropt_dim_dtype(order, dims, false, kind)
-    }
 }
 
 #[derive(JsonSchema, Serialize, Deserialize)]

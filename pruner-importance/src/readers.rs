@@ -1,7 +1,7 @@
 //! The layers that read the activations of a group, with what they multiply them by.
 
 use pruner_core::deps::{Group, Member};
-use pruner_core::importance::{Activation, ImportanceError, Signal, Weights, slices};
+use pruner_core::importance::{Activation, Form, ImportanceError, Signal, Weights, slices};
 use tch::{Kind, TchError, Tensor};
 
 use crate::terms::sum;
@@ -10,7 +10,7 @@ use crate::terms::sum;
 pub(crate) struct Reader<'a> {
     activation: &'a Activation,
     member: &'a Member,
-    weight: &'a Tensor,
+    weights: &'a Weights,
 }
 
 impl<'a> Reader<'a> {
@@ -22,7 +22,7 @@ impl<'a> Reader<'a> {
             // Where a weight is shared, the member that the node reads in this dimension; else the first.
             let member = group.members().iter().filter(read).min_by_key(|member| member.reader.0 != activation.node);
             if let Some(member) = member {
-                readers.push(Self { activation, member, weight: weights.of(member)? });
+                readers.push(Self { activation, member, weights });
             }
         }
         Ok(readers)
@@ -33,17 +33,19 @@ impl<'a> Reader<'a> {
         self.activation
     }
 
+    /// How many elements of the weight a position has.
+    pub(crate) fn elements(&self) -> Result<f64, ImportanceError> {
+        let shape = self.weights.of(self.member)?.size();
+        let others = shape.iter().enumerate().filter(|(dim, _)| *dim != self.member.dim);
+        Ok(others.map(|(_, &size)| size as f64).product())
+    }
+
     /// `Σ n·w` over the positions of each coordinate of a group of `size`, with n the `numbers` of the activation and w the weights of
-    /// the position, `folded`. Where the weights have other positions than the activation, as those of grouped convolutions,
+    /// the position, folded. Where the weights have other positions than the activation, as those of grouped convolutions,
     /// the sums of both over the coordinate are multiplied.
-    pub(crate) fn product(
-        &self,
-        size: usize,
-        numbers: &Tensor,
-        folded: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
-    ) -> Result<Tensor, ImportanceError> {
-        let Self { activation, member, weight } = self;
-        let of_weight = slices::per_position(member, weight, &folded)?.f_to_kind(Kind::Double)?;
+    pub(crate) fn product(&self, size: usize, numbers: &Tensor, form: Form) -> Result<Tensor, ImportanceError> {
+        let Self { activation, member, weights } = self;
+        let of_weight = weights.fold(member, form, None)?.expect("no signal is missing");
         let name = &member.name;
         let product = if activation.layout == member.layout {
             slices::by_coordinate(name, &member.layout, &of_weight.f_mul(numbers)?, size, sum)?

@@ -47,15 +47,30 @@ impl Reduction {
             .iter()
             .map(|(member, tensor)| slices::per_coordinate(member, tensor, size, &fold))
             .collect::<Result<Vec<_>, _>>()?;
-        if let [one] = &folds[..] {
-            return Ok(Some(finish(one)?));
-        }
-        if self == Self::None {
-            return Ok(Some(finish(&fold(&Tensor::f_stack(&folds, 1)?, &[1])?)?));
+        let members: Vec<_> = members.iter().map(|(member, _)| *member).collect();
+        self.reduce_folds(size, &members, &folds, fold, finish)
+    }
+
+    /// As [`reduce`](Self::reduce), of what is folded already: a number per coordinate for each member.
+    pub fn reduce_folds(
+        self,
+        size: usize,
+        members: &[&Member],
+        folds: &[Tensor],
+        fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
+        finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
+    ) -> Result<Option<Tensor>, ImportanceError> {
+        match folds {
+            [] => return Ok(None),
+            [one] => return Ok(Some(finish(one)?.f_to_kind(Kind::Float)?)),
+            _ if self == Self::None => {
+                return Ok(Some(finish(&fold(&Tensor::f_stack(folds, 1)?, &[1])?)?.f_to_kind(Kind::Float)?));
+            }
+            _ => {}
         }
         let scores = folds.iter().map(finish).collect::<Result<Vec<_>, _>>()?;
-        let members: Vec<_> = members.iter().map(|(member, _)| *member).collect();
-        self.reduce_scores(size, &members, &scores)
+        let reduced = self.reduce_scores(size, members, &scores)?;
+        Ok(reduced.map(|score| score.f_to_kind(Kind::Float)).transpose()?)
     }
 
     /// The score of each coordinate of a group of `size` where those of its members, one vector of shape `[size]` for each, are
@@ -73,19 +88,20 @@ impl Reduction {
 
     fn of_scores(self, scores: &[Tensor], missing: &[Option<Tensor>], device: Device) -> Result<Tensor, TchError> {
         let stacked = Tensor::f_stack(scores, 1)?;
+        let kind = stacked.kind();
         match self {
-            Self::None | Self::Sum => stacked.f_sum_dim_intlist(1, false, Kind::Float),
+            Self::None | Self::Sum => stacked.f_sum_dim_intlist(1, false, kind),
             Self::Mean => match absent(missing, &scores[0], device)? {
-                None => stacked.f_mean_dim(1, false, Kind::Float),
+                None => stacked.f_mean_dim(1, false, kind),
                 Some(absent) => {
-                    let present = absent.f_logical_not()?.f_sum_dim_intlist(1, false, Kind::Float)?;
-                    stacked.f_sum_dim_intlist(1, false, Kind::Float)?.f_div(&present.f_clamp_min(1.0)?)
+                    let present = absent.f_logical_not()?.f_sum_dim_intlist(1, false, kind)?;
+                    stacked.f_sum_dim_intlist(1, false, kind)?.f_div(&present.f_clamp_min(1.0)?)
                 }
             },
             Self::Max => stacked.f_amax(1, false),
             Self::Prod => match absent(missing, &scores[0], device)? {
-                None => stacked.f_prod_dim_int(1, false, Kind::Float),
-                Some(absent) => stacked.f_masked_fill(&absent, 1.0)?.f_prod_dim_int(1, false, Kind::Float),
+                None => stacked.f_prod_dim_int(1, false, kind),
+                Some(absent) => stacked.f_masked_fill(&absent, 1.0)?.f_prod_dim_int(1, false, kind),
             },
             Self::First => {
                 let mut first = scores[0].shallow_clone();

@@ -1,14 +1,14 @@
 //! `snip`: how sensitive the loss is to the connections of a coordinate.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
+use pruner_core::importance::{Form, Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms::{Terms, as_it_is};
+use crate::terms::{Terms, all, as_it_is};
 use crate::{Normalizer, Reduction};
 
 register_importance!(
@@ -48,11 +48,8 @@ impl Importance for Snip {
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let terms = Terms { reduction: self.reduction, normalizer: self.normalizer };
-        let term = |member: &_, weight: &Tensor| match weights.gradient_of(member)? {
-            Some(numbers) => Ok(Some(slices::widen(member, numbers)?.f_mul(weight)?.f_abs()?)),
-            None => Ok(None),
-        };
-        terms.sum(group, weights, term, as_it_is)
+        let (reduction, normalizer) = (self.reduction, self.normalizer);
+        let terms = Terms { form: Form::AbsProduct, by: Some(Signal::Gradients), reduction, normalizer };
+        terms.score(group, weights, all, as_it_is)
     }
 }

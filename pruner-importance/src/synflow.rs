@@ -1,14 +1,14 @@
 //! `synflow`: how much of the flow through the network passes a coordinate.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
+use pruner_core::importance::{Form, Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms::{Terms, as_it_is};
+use crate::terms::{Terms, all, as_it_is};
 use crate::{Normalizer, Reduction};
 
 register_importance!("synflow", "synaptic flow through a coordinate, without data", SynFlow);
@@ -44,11 +44,8 @@ impl Importance for SynFlow {
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let terms = Terms { reduction: self.reduction, normalizer: self.normalizer };
-        let term = |member: &_, weight: &Tensor| match weights.signal_of(member, Signal::SynapticFlow)? {
-            Some(numbers) => Ok(Some(weight.f_abs()?.f_mul(numbers)?)),
-            None => Ok(None),
-        };
-        terms.sum(group, weights, term, as_it_is)
+        let (reduction, normalizer) = (self.reduction, self.normalizer);
+        let terms = Terms { form: Form::AbsBy, by: Some(Signal::SynapticFlow), reduction, normalizer };
+        terms.score(group, weights, all, as_it_is)
     }
 }

@@ -1,7 +1,7 @@
 //! `taylor`: how much the loss changes, to first order, if a coordinate is removed.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
+use pruner_core::importance::{Form, Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,14 +65,13 @@ impl Importance for Taylor {
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let terms = terms::Terms { reduction: self.reduction, normalizer: self.normalizer };
-        let term = |member: &_, weight: &Tensor| {
-            let Some(gradient) = weights.gradient_of(member)? else { return Ok(None) };
-            // Widened before they are multiplied: the product of two small half-precision numbers is 0.
-            let change = slices::widen(member, gradient)?.f_mul(weight)?;
-            Ok(Some(if self.terms == Terms::PerWeight { change.f_abs()? } else { change }))
+        let form = match self.terms {
+            Terms::Signed => Form::Product,
+            Terms::PerWeight => Form::AbsProduct,
         };
-        terms.sum(group, weights, term, |sum| match self.terms {
+        let by = Some(Signal::Gradients);
+        let terms = terms::Terms { form, by, reduction: self.reduction, normalizer: self.normalizer };
+        terms.score(group, weights, terms::all, |sum| match self.terms {
             Terms::Signed => sum.f_square(),
             Terms::PerWeight => Ok(sum.shallow_clone()),
         })

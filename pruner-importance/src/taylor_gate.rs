@@ -1,7 +1,7 @@
 //! `taylor-gate`: how much the loss changes, to first order, if a coordinate is masked.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, slices};
+use pruner_core::importance::{Form, Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,14 +65,9 @@ impl Importance for TaylorGate {
                 Ok(Some(self.normalizer.apply(&change.f_to_kind(Kind::Float)?)?))
             }
             Gate::BatchNorm => {
-                let terms = Terms { reduction: Reduction::None, normalizer: self.normalizer };
-                let term = |member: &_, weight: &Tensor| match weights.gradient_of(member)? {
-                    Some(gradient) if is_of_batch_norm(member) => {
-                        Ok(Some(slices::widen(member, gradient)?.f_mul(weight)?))
-                    }
-                    _ => Ok(None),
-                };
-                terms.sum(group, weights, term, Tensor::f_square)
+                let (by, reduction) = (Some(Signal::Gradients), Reduction::None);
+                let terms = Terms { form: Form::Product, by, reduction, normalizer: self.normalizer };
+                terms.score(group, weights, is_of_batch_norm, Tensor::f_square)
             }
         }
     }

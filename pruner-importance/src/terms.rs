@@ -1,34 +1,42 @@
-//! Sums over the slices of a coordinate, which most criteria are.
+//! Folds over the slices of a coordinate, which most criteria are.
 
 use pruner_core::deps::{Group, Member};
-use pruner_core::importance::{ImportanceError, Weights, slices};
+use pruner_core::importance::{Form, ImportanceError, Signal, Weights, slices};
 use tch::{Kind, TchError, Tensor};
 
 use crate::{Normalizer, Reduction};
 
-/// What is summed over the slices of a coordinate, how the sums of members become one, and how groups are scaled.
+/// What is folded over the slices of a coordinate, how the folds of members become one, and how groups are scaled.
 pub(crate) struct Terms {
+    pub(crate) form: Form,
+    /// What the weights are multiplied by, where the form reads another tensor.
+    pub(crate) by: Option<Signal>,
     pub(crate) reduction: Reduction,
     pub(crate) normalizer: Normalizer,
 }
 
 impl Terms {
-    /// The score of each coordinate: `finish` of the sum of what `term` makes of the weights of each trained member. A member of
-    /// which it makes nothing adds nothing; a group of which it makes nothing has no score.
-    pub(crate) fn sum(
+    /// The score of each coordinate: `finish` of the fold over the trained members that are `counted`. A member without the signal adds nothing; a
+    /// group of such members has no score.
+    pub(crate) fn score(
         &self,
         group: &dyn Group,
         weights: &Weights,
-        term: impl Fn(&Member, &Tensor) -> Result<Option<Tensor>, ImportanceError>,
+        counted: impl Fn(&Member) -> bool,
         finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<Option<Tensor>, ImportanceError> {
-        let mut members = Vec::new();
-        for (member, weight) in slices::trained(group, weights)? {
-            if let Some(terms) = term(member, &slices::widen(member, weight)?)? {
-                members.push((member, terms));
+        let fold = |tensor: &Tensor, dims: &[i64]| match self.form {
+            Form::Max => tensor.f_amax(dims, false),
+            _ => sum(tensor, dims),
+        };
+        let (mut members, mut folds) = (Vec::new(), Vec::new());
+        for (member, _) in slices::trained(group, weights)?.into_iter().filter(|(member, _)| counted(member)) {
+            if let Some(positions) = weights.fold(member, self.form, self.by)? {
+                members.push(member);
+                folds.push(slices::by_coordinate(&member.name, &member.layout, &positions, group.size(), fold)?);
             }
         }
-        let score = self.reduction.reduce(group.size(), &members, sum, finish)?;
+        let score = self.reduction.reduce_folds(group.size(), &members, &folds, fold, finish)?;
         Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
     }
 }
@@ -38,7 +46,12 @@ pub(crate) fn sum(tensor: &Tensor, dims: &[i64]) -> Result<Tensor, TchError> {
     tensor.f_sum_dim_intlist(dims, false, None::<Kind>)
 }
 
-/// What is summed as it is.
-pub(crate) fn as_it_is(sum: &Tensor) -> Result<Tensor, TchError> {
-    Ok(sum.shallow_clone())
+/// All members.
+pub(crate) fn all(_: &Member) -> bool {
+    true
+}
+
+/// A fold as it is.
+pub(crate) fn as_it_is(fold: &Tensor) -> Result<Tensor, TchError> {
+    Ok(fold.shallow_clone())
 }

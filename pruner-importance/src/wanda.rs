@@ -1,7 +1,7 @@
 //! `wanda`: how large the weights that read a coordinate are, by what they read.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights};
+use pruner_core::importance::{Form, Importance, ImportanceError, Signal, SignalSet, Weights};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,8 +51,8 @@ impl Importance for Wanda {
         for reader in Reader::of(group, weights, Signal::MeanSquare)? {
             let activation = reader.activation();
             let norm = activation.statistics[&Signal::MeanSquare].f_mul_scalar(activation.places as f64)?.f_sqrt()?;
-            let mean = |weight: &Tensor, dims: &[i64]| weight.f_abs()?.f_mean_dim(dims, false, None);
-            scores.push(reader.product(group.size(), &norm, mean)?);
+            let norm = norm.f_div_scalar(reader.elements()?)?;
+            scores.push(reader.product(group.size(), &norm, Form::Abs)?);
         }
         Ok(total(scores)?.map(|score| self.normalizer.apply(&score)).transpose()?)
     }

@@ -151,7 +151,9 @@ fn check_input(
 ) -> Result<(), DataError> {
     let found = aten::meta(tensor).ok();
     let fits = found.as_ref().is_some_and(|found| {
-        found.dtype == meta.dtype && found.shape.len() == meta.shape.len() && found.shape.get(1..) == meta.shape.get(1..)
+        found.dtype == meta.dtype
+            && found.shape.len() == meta.shape.len()
+            && found.shape.get(1..) == meta.shape.get(1..)
     });
     if fits {
         return Ok(());

@@ -324,4 +324,13 @@ unsafe extern "C" {
         ndim: usize,
         out: *mut *mut C_tensor,
     ) -> *mut c_char;
+    pub(super) fn pa_tensor_fold(
+        a: *const C_tensor,
+        b: *const C_tensor,
+        form: i32,
+        outer: i64,
+        inner: i64,
+        of_outer: *mut *mut C_tensor,
+        of_inner: *mut *mut C_tensor,
+    ) -> *mut c_char;
 }

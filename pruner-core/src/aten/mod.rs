@@ -14,7 +14,7 @@ use std::ptr;
 pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
 pub(crate) use recorder::{Entry, Record, Recorder};
 pub(crate) use tensors::view_as;
-pub use tensors::{gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
+pub use tensors::{Form, fold, gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
 
 use self::ffi::pa_init;
 

@@ -3,9 +3,11 @@
 
 use std::ptr::{self, NonNull};
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::ffi::{PaTensor, check, pa_tensor_describe, pa_tensor_gather, pa_tensor_replace, pa_tensor_set_grad};
+use super::ffi::{
+    PaTensor, check, pa_tensor_describe, pa_tensor_fold, pa_tensor_gather, pa_tensor_replace, pa_tensor_set_grad,
+};
 use super::{AtenError, Operator};
 use crate::graph::{Argument, Dtype, TensorMeta};
 use crate::ids::ValueId;
@@ -98,6 +100,88 @@ pub fn gather_slices(tensor: &Tensor, kept: &[Option<&[i64]>]) -> Result<Tensor,
         check(pa_tensor_gather(tensor.as_ptr(), lists.as_ptr(), lens.as_ptr(), kept.len(), &raw mut out))?;
         Ok(Tensor::from_ptr(out))
     }
+}
+
+/// What is folded of the elements of a tensor `a`, and of another tensor `b` at the same places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Form {
+    /// `Σ |a|`.
+    Abs,
+    /// `Σ a²`.
+    Square,
+    /// `max |a|`.
+    Max,
+    /// `Σ a·b`.
+    Product,
+    /// `Σ |a·b|`.
+    AbsProduct,
+    /// `Σ a²·b`.
+    SquareBy,
+    /// `Σ |a|·b`.
+    AbsBy,
+}
+
+impl Form {
+    /// Whether it takes another tensor.
+    pub fn reads_other(self) -> bool {
+        self >= Self::Product
+    }
+}
+
+/// The folds over all dimensions but one, of shape `[size of the dimension]` in double precision: for the dimension `dims.1` and, where there is one,
+/// for `dims.0`, which is less. On the CPU it is one pass over the elements, and the same to the last bit on any number of threads.
+pub fn fold(
+    a: &Tensor,
+    b: Option<&Tensor>,
+    form: Form,
+    dims: (Option<usize>, usize),
+) -> Result<(Option<Tensor>, Tensor), AtenError> {
+    if a.device() != Device::Cpu {
+        return fold_by_operations(a, b, form, dims).map_err(|error| AtenError::new(error.to_string()));
+    }
+    let (outer, inner) = (dims.0.map_or(-1, |dim| dim as i64), dims.1 as i64);
+    let b = b.map_or(ptr::null(), Tensor::as_ptr);
+    let (mut of_outer, mut of_inner) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the tensors are borrowed through the call; those that come are new and ours.
+    let (of_outer, of_inner) = unsafe {
+        check(pa_tensor_fold(a.as_ptr(), b, form as i32, outer, inner, &raw mut of_outer, &raw mut of_inner))?;
+        (Tensor::from_ptr(of_outer), Tensor::from_ptr(of_inner))
+    };
+    Ok((Some(of_outer).filter(Tensor::defined), of_inner))
+}
+
+fn fold_by_operations(
+    a: &Tensor,
+    b: Option<&Tensor>,
+    form: Form,
+    (outer, inner): (Option<usize>, usize),
+) -> Result<(Option<Tensor>, Tensor), TchError> {
+    let wide = |tensor: &Tensor| match tensor.kind() {
+        Kind::Double => tensor.f_detach(),
+        _ => tensor.f_detach()?.f_to_kind(Kind::Float),
+    };
+    let a = wide(a)?;
+    let b = b.map(wide).transpose()?;
+    let by = |a: Tensor| b.as_ref().map_or_else(|| Ok(a.shallow_clone()), |b| a.f_mul(b));
+    let terms = match form {
+        Form::Abs | Form::Max => a.f_abs()?,
+        Form::Square => a.f_square()?,
+        Form::Product => by(a)?,
+        Form::AbsProduct => by(a)?.f_abs()?,
+        Form::SquareBy => by(a.f_square()?)?,
+        Form::AbsBy => by(a.f_abs()?)?,
+    };
+    let of = |dim: usize| {
+        let others: Vec<i64> = (0..terms.dim() as i64).filter(|&other| other != dim as i64).collect();
+        let folded = match form {
+            _ if others.is_empty() => terms.shallow_clone(),
+            Form::Max => terms.f_amax(&others, false)?,
+            _ => terms.f_sum_dim_intlist(others.as_slice(), false, None)?,
+        };
+        folded.f_to_kind(Kind::Double)
+    };
+    Ok((outer.map(of).transpose()?, of(inner)?))
 }
 
 fn describe(tensor: &Tensor) -> Result<PaTensor, AtenError> {

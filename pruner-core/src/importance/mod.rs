@@ -17,9 +17,11 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use tch::{Kind as ElementKind, TchError, Tensor};
 
+use crate::aten::AtenError;
 use crate::deps::Group;
 use crate::registry::{self, Kind, PluginTrait, RegistryError};
 
+pub use crate::aten::Form;
 pub use signals::{Activation, Signal, SignalSet, Signals};
 pub use weights::Weights;
 
@@ -207,6 +209,9 @@ pub enum ImportanceError {
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+    /// A tensor could not be folded.
+    #[error("libtorch: {0}")]
+    Aten(#[from] AtenError),
     /// A criterion has an error of its own.
     #[error(transparent)]
     Other(#[from] Box<dyn Error + Send + Sync>),

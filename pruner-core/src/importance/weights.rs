@@ -1,23 +1,27 @@
 //! What criteria see: the tensors of a network, and the signals gathered from it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use tch::Tensor;
 
 use super::{Activation, ImportanceError, Signal, Signals};
+use crate::aten::{Form, fold};
 use crate::deps::{Counts, Group, Member};
 use crate::ids::ValueId;
 
 /// The stored tensors of a network, with their gradients and with the signals that were gathered, as criteria see them: outside
 /// of the autograd graph.
 ///
-/// It shares storage with the network and copies nothing.
+/// It shares storage with the network and copies nothing. The weights do not change while it is there.
 #[derive(Debug, Default)]
 pub struct Weights {
     seed: u64,
     tensors: BTreeMap<ValueId, Stored>,
     any_gradient: bool,
     signals: Signals,
+    /// What was folded so far, by form, signal, parameter and dimension.
+    folds: RefCell<BTreeMap<(Form, Option<Signal>, ValueId, usize), Tensor>>,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,7 @@ impl Weights {
             return Err(ImportanceError::GradientShape { value, gradient, shape });
         }
         self.any_gradient |= gradient.is_some();
+        self.folds.borrow_mut().retain(|(_, _, of, _), _| *of != value);
         self.tensors.insert(value, Stored { data: tensor.f_detach()?, gradient });
         Ok(())
     }
@@ -117,6 +122,40 @@ impl Weights {
     pub fn cost_of(&self, group: &dyn Group) -> Result<Counts, ImportanceError> {
         let signal = Signal::Costs;
         self.gathered(signal)?.cost(group.id()).ok_or(ImportanceError::NotGathered { signal })
+    }
+
+    /// The elements of a member's tensor, and with [`Form::reads_other`] those of a signal at the same places, folded to one number per position:
+    /// in double precision. `None` if nothing depends on the member or it is frozen.
+    ///
+    /// A tensor is read once for its first two dimensions, however many groups it is a member of.
+    pub fn fold(&self, member: &Member, form: Form, signal: Option<Signal>) -> Result<Option<Tensor>, ImportanceError> {
+        let tensor = self.of(member)?;
+        let (shape, dim, expected) = (tensor.size(), member.dim, member.layout.len());
+        if shape.get(dim) != Some(&(expected as i64)) {
+            return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim, expected });
+        }
+        let key = |dim| (form, signal, member.value, dim);
+        if let Some(known) = self.folds.borrow().get(&key(dim)) {
+            return Ok(Some(known.shallow_clone()));
+        }
+        let other = match signal {
+            Some(Signal::Gradients) => self.gradient_of(member)?,
+            Some(signal) => self.signal_of(member, signal)?,
+            None => None,
+        };
+        if other.is_none() && signal.is_some() {
+            return Ok(None);
+        }
+        for tensor in [Some(tensor), other].into_iter().flatten().filter(|tensor| !tensor.is_floating_point()) {
+            return Err(ImportanceError::NotFloat { name: member.name.clone(), kind: tensor.f_kind()? });
+        }
+        let (outer, inner) = if dim < 2 && shape.len() > 1 { (Some(0), 1) } else { (None, dim) };
+        let (of_outer, of_inner) = fold(tensor, other, form, (outer, inner))?;
+        let mut folds = self.folds.borrow_mut();
+        for (dim, of) in outer.zip(of_outer).into_iter().chain([(inner, of_inner)]) {
+            folds.insert(key(dim), of);
+        }
+        Ok(folds.get(&key(dim)).map(Tensor::shallow_clone))
     }
 
     fn gathered(&self, signal: Signal) -> Result<&Signals, ImportanceError> {
