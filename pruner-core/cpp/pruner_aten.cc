@@ -1138,3 +1138,13 @@ char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int
     *of_inner = new at::Tensor(columns);
   })
 }
+
+int32_t pa_attention(int32_t kernels) {
+  at::Context &context = at::globalContext();
+  int32_t before = (context.userEnabledFlashSDP() ? 1 : 0) | (context.userEnabledMemEfficientSDP() ? 2 : 0) |
+                   (context.userEnabledCuDNNSDP() ? 4 : 0);
+  context.setSDPUseFlash((kernels & 1) != 0);
+  context.setSDPUseMemEfficient((kernels & 2) != 0);
+  context.setSDPUseCuDNN((kernels & 4) != 0);
+  return before;
+}

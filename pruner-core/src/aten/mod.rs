@@ -3,6 +3,7 @@
 //! Safe wrappers of the functions in `cpp/pruner_aten.h`; `unsafe` is nowhere else but where files are mapped.
 #![allow(unsafe_code, reason = "libtorch is spoken to here, beside tch")]
 
+mod attention;
 mod ffi;
 mod operator;
 mod recorder;
@@ -11,6 +12,7 @@ mod tensors;
 use std::ffi::CStr;
 use std::ptr;
 
+pub(crate) use attention::DifferentiableAttention;
 pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
 pub(crate) use recorder::{Entry, Record, Recorder};
 pub(crate) use tensors::view_as;

@@ -7,7 +7,7 @@ use tch::{Kind, TchError, Tensor};
 use super::gates::{Gates, gated};
 use super::statistics::{Statistics, arrange};
 use super::{Batch, CalibrationError, Loader, Loss};
-use crate::aten;
+use crate::aten::{self, DifferentiableAttention};
 use crate::deps::{Analysis, AxisGroup, Group as _, Kept, Site};
 use crate::exec::{GraphModule, Hooks, Mode};
 use crate::graph::Origin;
@@ -243,6 +243,7 @@ impl<'a> Pass<'a> {
 
     /// Adds up `H·g` batch by batch: the gradient of `g_batch · g`.
     fn hessian(&mut self, loader: &dyn Loader, loss: Loss<'_>) -> Result<(), CalibrationError> {
+        let _attention = DifferentiableAttention::new();
         let gradients: Vec<Option<Tensor>> =
             self.gradients.iter().map(|sum| sum.as_ref().map(|sum| sum / self.samples)).collect();
         for (number, batch) in loader.batches().enumerate() {
