@@ -18,9 +18,8 @@ impl<'a> Reader<'a> {
     pub(crate) fn of(group: &'a dyn Group, weights: &'a Weights, signal: Signal) -> Result<Vec<Self>, ImportanceError> {
         let mut readers = Vec::new();
         for activation in weights.activations_of(group, signal)? {
-            let read = |member: &&Member| member.trained && Some(member.value) == activation.weight;
-            // Where a weight is shared, the member that the node reads in this dimension; else the first.
-            let member = group.members().iter().filter(read).min_by_key(|member| member.reader.0 != activation.node);
+            let read = |member: &&Member| member.trained && Some((member.value, member.dim)) == activation.weight;
+            let member = group.members().iter().find(read);
             if let Some(member) = member {
                 readers.push(Self { activation, member, weight: weights.of(member)? });
             }
@@ -33,9 +32,8 @@ impl<'a> Reader<'a> {
         self.activation
     }
 
-    /// `Σ n·w` over the positions of each coordinate of a group of `size`, with n the `numbers` of the activation and w the weights of
-    /// the position, `folded`. Where the weights have other positions than the activation, as those of grouped convolutions,
-    /// the sums of both over the coordinate are multiplied.
+    /// `Σ n·w` over the positions of each coordinate of a group of `size`, with n the `numbers` of the activation and w the weights that
+    /// read the position, `folded`.
     pub(crate) fn product(
         &self,
         size: usize,
@@ -43,15 +41,18 @@ impl<'a> Reader<'a> {
         folded: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
     ) -> Result<Tensor, ImportanceError> {
         let Self { activation, member, weight } = self;
-        let of_weight = slices::per_position(member, weight, &folded)?.f_to_kind(Kind::Double)?;
-        let name = &member.name;
-        let product = if activation.layout == member.layout {
-            slices::by_coordinate(name, &member.layout, &of_weight.f_mul(numbers)?, size, sum)?
+        let (read, inputs) = (activation.layout.len() as i64, member.layout.len() as i64);
+        let of_weight = if member.dim == 1 && inputs > 0 && read > inputs && read % inputs == 0 {
+            // The groups of a convolution, each of which has outputs of its own.
+            let groups = read / inputs;
+            let wide = slices::widen(member, weight)?;
+            let wide = wide.f_reshape([groups, wide.size()[0] / groups, inputs, wide.size()[2..].iter().product()])?;
+            folded(&wide, &[1, 3])?.f_reshape([read])?
         } else {
-            let of_weight = slices::by_coordinate(name, &member.layout, &of_weight, size, sum)?;
-            slices::by_coordinate(name, &activation.layout, numbers, size, sum)?.f_mul(&of_weight)?
+            slices::per_position(member, weight, &folded)?
         };
-        Ok(product.f_to_kind(Kind::Float)?)
+        let product = of_weight.f_to_kind(Kind::Double)?.f_mul(numbers)?;
+        Ok(slices::by_coordinate(&member.name, &activation.layout, &product, size, sum)?.f_to_kind(Kind::Float)?)
     }
 }
 
