@@ -364,7 +364,8 @@ fn synaptic_flow(module: &GraphModule, signals: &mut Signals) -> Result<(), Cali
         for (id, value) in module.graph().stored() {
             let Some(tensor) = module.tensor(id).filter(|tensor| tensor.is_floating_point()) else { continue };
             let converted = tensor.f_detach()?.f_to_kind(kind.unwrap_or(tensor.kind()))?;
-            let absolute = if value.origin == Origin::Constant { converted.f_detach_copy()? } else { converted.f_abs()? };
+            let absolute =
+                if value.origin == Origin::Constant { converted.f_detach_copy()? } else { converted.f_abs()? };
             let trained = value.origin == Origin::Parameter && tensor.requires_grad();
             leaves.insert(id, if trained { absolute.set_requires_grad(true) } else { absolute });
         }
