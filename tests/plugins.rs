@@ -5,7 +5,25 @@ use pruner::importance::importance_from_config;
 use pruner::registry::{self, Kind, scheduler_from_config};
 use serde_json::{Value, json};
 
-const IMPORTANCES: [&str; 7] = ["bn-scale", "fpgm", "lamp", "magnitude", "mix", "random", "taylor"];
+const IMPORTANCES: [&str; 17] = [
+    "activation",
+    "bn-scale",
+    "cost-aware",
+    "flap",
+    "fpgm",
+    "grasp",
+    "group-fisher",
+    "hessian",
+    "lamp",
+    "magnitude",
+    "mix",
+    "random",
+    "snip",
+    "synflow",
+    "taylor",
+    "taylor-gate",
+    "wanda",
+];
 const SCHEDULERS: [&str; 8] =
     ["cosine", "cubic", "exponential", "linear", "one-cycle", "one-shot", "polynomial", "table"];
 
@@ -42,6 +60,15 @@ fn options_that_are_not_the_defaults_survive_too() {
         json!({"importance": "bn-scale", "reduction": "max", "normalizer": "standardization"}),
         json!({"importance": "taylor", "terms": "per-weight", "reduction": "sum", "normalizer": "gaussian"}),
         json!({"importance": "random", "seed": u64::MAX}),
+        json!({"importance": "hessian", "reduction": "mean", "normalizer": "max"}),
+        json!({"importance": "snip", "reduction": "first", "normalizer": "sum"}),
+        json!({"importance": "synflow", "reduction": "prod", "normalizer": "lamp"}),
+        json!({"importance": "grasp", "reduction": "sum", "normalizer": "standardization"}),
+        json!({"importance": "wanda", "normalizer": "none"}),
+        json!({"importance": "flap", "normalizer": "none", "compensate": false}),
+        json!({"importance": "activation", "statistic": "root-mean-square", "normalizer": "none"}),
+        json!({"importance": "taylor-gate", "at": "batch-norm", "normalizer": "mean"}),
+        json!({"importance": "group-fisher", "by": "bytes", "normalizer": "mean"}),
     ] {
         let importance = importance_from_config(config.clone()).expect("it is read");
         assert_eq!(serde_json::to_value(&importance).expect("it is written"), config);

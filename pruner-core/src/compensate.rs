@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, TchError, Tensor};
 
-use crate::deps::{Analysis, AxisGroup, Group as _};
+use crate::deps::{AxisGroup, Group as _};
 use crate::exec::GraphModule;
 use crate::graph::Origin;
 use crate::ids::{NodeId, ValueId};
@@ -23,7 +23,6 @@ impl Compensation {
     /// kernel. Layers that read nothing that is cut, have no bias of their own or share it are passed over.
     pub(crate) fn add(
         module: &GraphModule,
-        analysis: &Analysis,
         groups: &[AxisGroup],
         plan: &Plan,
         signals: &Signals,
@@ -37,7 +36,7 @@ impl Compensation {
             }
             let goes: Vec<bool> = group.coordinates().iter().map(|kept| cut.binary_search(kept).is_ok()).collect();
             for activation in signals.activations(group.id()) {
-                let Some(weight) = activation.weight else { continue };
+                let Some((weight, _)) = activation.weight else { continue };
                 let len = activation.layout.len();
                 let (_, gone) = reads.entry((activation.node, weight)).or_insert_with(|| (activation, vec![0.0; len]));
                 for (position, _) in activation.layout.places().filter(|(_, at)| goes[*at as usize]) {
@@ -45,20 +44,17 @@ impl Compensation {
                 }
             }
         }
-        let mut shifts: BTreeMap<ValueId, Vec<Tensor>> = BTreeMap::new();
-        for ((node, weight), (activation, gone)) in &reads {
+        let mut shifts = Vec::new();
+        for (activation, gone) in reads.values() {
             let Some(mean) = activation.statistics.get(&Signal::Mean) else { continue };
-            let Some((bias, shift)) = shift(module, analysis, *node, *weight, mean, gone)? else { continue };
-            shifts.entry(bias).or_default().push(shift);
+            shifts.extend(shift(module, activation, mean, gone)?);
         }
         let mut compensation = Self { changed: Vec::new() };
-        for (bias, shifts) in shifts {
-            // A bias that several layers share cannot make up for what each of them lost.
-            if let ([shift], Some(bias)) = (shifts.as_slice(), module.tensor(bias)) {
-                let shift = shift.f_to_kind(bias.kind())?;
-                compensation.changed.push((bias.shallow_clone(), tch::no_grad(|| bias.detach().copy())));
-                let _ = tch::no_grad(|| bias.shallow_clone().f_add_(&shift))?;
-            }
+        for (bias, shift) in shifts {
+            let Some(bias) = module.tensor(bias) else { continue };
+            let shift = shift.f_to_kind(bias.kind())?;
+            compensation.changed.push((bias.shallow_clone(), tch::no_grad(|| bias.detach().copy())));
+            let _ = tch::no_grad(|| bias.shallow_clone().f_add_(&shift))?;
         }
         Ok(compensation)
     }
@@ -85,20 +81,30 @@ impl Drop for Compensation {
 /// The bias of a node and `W·E[X]` of the positions of its input that are gone; `None` where it has none of its own.
 fn shift(
     module: &GraphModule,
-    analysis: &Analysis,
-    node: NodeId,
-    weight: ValueId,
+    activation: &Activation,
     mean: &Tensor,
     gone: &[f64],
 ) -> Result<Option<(ValueId, Tensor)>, TchError> {
     let graph = module.graph();
+    let Some((weight, dim)) = activation.weight else { return Ok(None) };
     let trained = |value: &ValueId| graph.value(*value).origin == Origin::Parameter;
     let own = |value: &ValueId| trained(value) && *value != weight && graph.shape(*value).len() == 1;
-    let bias = graph.node(node).inputs().find(own);
-    let dim = analysis.input_dim(node, weight);
-    let (Some(bias), Some(dim), Some(stored)) = (bias, dim, module.tensor(weight)) else { return Ok(None) };
+    let bias = graph.node(activation.node).inputs().find(own);
+    let (Some(bias), Some(stored)) = (bias, module.tensor(weight)) else { return Ok(None) };
+    // A bias that other layers add too cannot make up for what this one lost.
+    if graph.nodes().flat_map(|(_, node)| node.inputs()).filter(|value| *value == bias).count() > 1 {
+        return Ok(None);
+    }
     let gone = Tensor::f_from_slice(gone)?.f_to_device(mean.device())?;
-    let mean = mean.f_mul(&gone)?;
+    let mut mean = mean.f_mul(&gone)?;
+    if dim == 0 && stored.dim() > 2 {
+        // A transposed convolution spreads the places that it reads over those that it makes.
+        let space = |value: ValueId| -> i64 { graph.shape(value).iter().rev().take(stored.dim() - 2).product() };
+        let node = graph.node(activation.node);
+        if let (Some(read), Some(made)) = (node.inputs().next(), node.results.first()) {
+            mean = mean.f_mul_scalar(space(read) as f64 / space(*made) as f64)?;
+        }
+    }
     // [outputs, inputs], summed over the places of a kernel.
     let matrix = stored.f_detach()?.f_to_kind(Kind::Double)?.f_movedim_int(dim as i64, -1)?;
     let shape = matrix.size();

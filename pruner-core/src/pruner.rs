@@ -358,8 +358,10 @@ impl Pruner for GroupPruner {
         if !selection.plan().is_empty() {
             let after = self.kept_after(selection);
             let compensation = if self.settings.compensates() {
-                let (analysis, groups) = (&self.analysis, &self.groups);
-                Some(Compensation::add(module, analysis, groups, selection.plan(), &self.signals)?)
+                if !self.signals.gathered().contains(Signal::Mean) {
+                    return Err(ImportanceError::NotGathered { signal: Signal::Mean }.into());
+                }
+                Some(Compensation::add(module, &self.groups, selection.plan(), &self.signals)?)
             } else {
                 None
             };

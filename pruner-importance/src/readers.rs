@@ -1,5 +1,6 @@
 //! The layers that read the activations of a group, with what they multiply them by.
 
+use pruner_core::aten::fold;
 use pruner_core::deps::{Group, Member};
 use pruner_core::importance::{Activation, Form, ImportanceError, Signal, Weights, slices};
 use tch::{Kind, TchError, Tensor};
@@ -18,9 +19,8 @@ impl<'a> Reader<'a> {
     pub(crate) fn of(group: &'a dyn Group, weights: &'a Weights, signal: Signal) -> Result<Vec<Self>, ImportanceError> {
         let mut readers = Vec::new();
         for activation in weights.activations_of(group, signal)? {
-            let read = |member: &&Member| member.trained && Some(member.value) == activation.weight;
-            // Where a weight is shared, the member that the node reads in this dimension; else the first.
-            let member = group.members().iter().filter(read).min_by_key(|member| member.reader.0 != activation.node);
+            let read = |member: &&Member| member.trained && Some((member.value, member.dim)) == activation.weight;
+            let member = group.members().iter().find(read);
             if let Some(member) = member {
                 readers.push(Self { activation, member, weights });
             }
@@ -33,28 +33,34 @@ impl<'a> Reader<'a> {
         self.activation
     }
 
-    /// How many elements of the weight a position has.
+    /// How many weights read a position.
     pub(crate) fn elements(&self) -> Result<f64, ImportanceError> {
-        let shape = self.weights.of(self.member)?.size();
-        let others = shape.iter().enumerate().filter(|(dim, _)| *dim != self.member.dim);
-        Ok(others.map(|(_, &size)| size as f64).product())
+        let positions = self.activation.layout.len().max(1);
+        Ok(self.weights.of(self.member)?.numel() as f64 / positions as f64)
     }
 
-    /// `Σ n·w` over the positions of each coordinate of a group of `size`, with n the `numbers` of the activation and w the weights of
-    /// the position, folded. Where the weights have other positions than the activation, as those of grouped convolutions,
-    /// the sums of both over the coordinate are multiplied.
+    /// `Σ n·w` over the positions of each coordinate of a group of `size`, with n the `numbers` of the activation and w the weights that
+    /// read the position, folded.
     pub(crate) fn product(&self, size: usize, numbers: &Tensor, form: Form) -> Result<Tensor, ImportanceError> {
         let Self { activation, member, weights } = self;
-        let of_weight = weights.fold(member, form, None)?.expect("no signal is missing");
-        let name = &member.name;
-        let product = if activation.layout == member.layout {
-            slices::by_coordinate(name, &member.layout, &of_weight.f_mul(numbers)?, size, sum)?
+        let (read, inputs) = (activation.layout.len() as i64, member.layout.len() as i64);
+        let of_weight = if member.dim == 1 && inputs > 0 && read > inputs && read % inputs == 0 {
+            by_group(weights.of(member)?, read / inputs, form)?
         } else {
-            let of_weight = slices::by_coordinate(name, &member.layout, &of_weight, size, sum)?;
-            slices::by_coordinate(name, &activation.layout, numbers, size, sum)?.f_mul(&of_weight)?
+            weights.fold(member, form, None)?.expect("no signal is missing")
         };
-        Ok(product.f_to_kind(Kind::Float)?)
+        let product = of_weight.f_mul(numbers)?;
+        Ok(slices::by_coordinate(&member.name, &activation.layout, &product, size, sum)?.f_to_kind(Kind::Float)?)
     }
+}
+
+/// The folds of the weights of a convolution with groups, each of which has outputs of its own, by group and input.
+fn by_group(weight: &Tensor, groups: i64, form: Form) -> Result<Tensor, ImportanceError> {
+    let shape = weight.size();
+    let weight = weight.f_reshape([groups, shape[0] / groups, shape[1], shape[2..].iter().product()])?;
+    // [outputs, groups · inputs, places]
+    let weight = weight.f_transpose(0, 1)?.f_reshape([shape[0] / groups, groups * shape[1], -1])?;
+    Ok(fold(&weight, None, form, (None, 1))?.1)
 }
 
 /// The sum of scores of one shape; `None` of none.

@@ -31,7 +31,7 @@ impl Reduction {
     /// The score of each coordinate of a group of `size`, of shape `[size]`; `None` where there are no members.
     ///
     /// Each member comes with a tensor of its shape. `fold` makes numbers of many elements (see [`slices`]) and `finish`
-    /// makes the score, not negative and 0 at 0, of a number: of each member's, or for [`Reduction::None`] of all
+    /// makes the score, 0 at 0, of a number: of each member's, or for [`Reduction::None`] of all
     /// members' folded into one.
     pub fn reduce(
         self,
@@ -98,7 +98,10 @@ impl Reduction {
                     stacked.f_sum_dim_intlist(1, false, kind)?.f_div(&present.f_clamp_min(1.0)?)
                 }
             },
-            Self::Max => stacked.f_amax(1, false),
+            Self::Max => match absent(missing, &scores[0], device)? {
+                None => stacked.f_amax(1, false),
+                Some(absent) => stacked.f_masked_fill(&absent, f64::NEG_INFINITY)?.f_amax(1, false),
+            },
             Self::Prod => match absent(missing, &scores[0], device)? {
                 None => stacked.f_prod_dim_int(1, false, kind),
                 Some(absent) => stacked.f_masked_fill(&absent, 1.0)?.f_prod_dim_int(1, false, kind),

@@ -209,7 +209,8 @@ impl<'a> Pass<'a> {
         let statistics = &mut self.statistics;
         let mut tap = |node: NodeId, value: ValueId, tensor: &Tensor| -> Result<Option<Tensor>, TchError> {
             let mut other: Option<Tensor> = None;
-            for read in reads.get(&(node, value)).into_iter().flatten() {
+            // A node that reads it twice sums over it once.
+            for read in reads.remove(&(node, value)).into_iter().flatten() {
                 let key = (node, value, read.dim);
                 if !activations.is_empty() {
                     let arranged = arrange(&tensor.f_detach()?, read.dim, read.sample_dim, samples)?;
@@ -297,7 +298,7 @@ impl<'a> Pass<'a> {
             }
         }
         let finished: BTreeMap<_, _> =
-            self.statistics.into_iter().map(|(key, of)| (key, (of.places(), of.finish()))).collect();
+            self.statistics.into_iter().map(|(key, of)| (key, (of.places(self.samples), of.finish()))).collect();
         for (group, site) in self.sites {
             if let Some((places, statistics)) = finished.get(&(site.node, site.value, site.dim)) {
                 let statistics =
@@ -331,6 +332,10 @@ fn backward(
         let message = "it depends on no parameter that takes gradients".to_owned();
         return Err(CalibrationError::Backward { batch, message });
     }
+    if inputs.is_empty() {
+        // libtorch would take all that the number depends on instead, and add to the gradients that the user sees.
+        return Ok(Vec::new());
+    }
     Tensor::f_run_backward(&[of], inputs, create_graph, create_graph).map_err(message)
 }
 
@@ -360,7 +365,8 @@ fn synaptic_flow(module: &GraphModule, signals: &mut Signals) -> Result<(), Cali
         for (id, value) in module.graph().stored() {
             let Some(tensor) = module.tensor(id).filter(|tensor| tensor.is_floating_point()) else { continue };
             let converted = tensor.f_detach()?.f_to_kind(kind.unwrap_or(tensor.kind()))?;
-            let absolute = if value.origin == Origin::Constant { converted } else { converted.f_abs()? };
+            let absolute =
+                if value.origin == Origin::Constant { converted.f_detach_copy()? } else { converted.f_abs()? };
             let trained = value.origin == Origin::Parameter && tensor.requires_grad();
             leaves.insert(id, if trained { absolute.set_requires_grad(true) } else { absolute });
         }

@@ -61,7 +61,12 @@ impl Statistics {
                 Signal::SquaredMeanAbs => {
                     x.f_abs()?.f_mean_dim(1, false, None)?.f_square()?.f_mean_dim(0, false, None)?
                 }
-                Signal::NonZero => x.f_ne(0.0)?.f_to_kind(Kind::Float)?.f_mean_dim(all, false, None)?,
+                // NaN is passed on.
+                Signal::NonZero => x
+                    .f_ne(0.0)?
+                    .f_to_kind(Kind::Float)?
+                    .f_mean_dim(all, false, None)?
+                    .f_add(&x.f_mean_dim(all, false, None)?.f_mul_scalar(0.0)?)?,
                 other => unreachable!("{other:?} is no statistic of an activation"),
             };
             let mean = mean.f_to_kind(Kind::Double)?;
@@ -94,9 +99,9 @@ impl Statistics {
         Ok(())
     }
 
-    /// The places that a sample has.
-    pub(super) fn places(&self) -> u64 {
-        (self.elements / self.samples.max(1.0)).round() as u64
+    /// The places that each of so many samples has.
+    pub(super) fn places(&self, samples: f64) -> u64 {
+        (self.elements / samples).round() as u64
     }
 
     pub(super) fn finish(self) -> Vec<(Signal, Tensor)> {

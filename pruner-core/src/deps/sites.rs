@@ -19,8 +19,9 @@ pub struct Site {
     pub dim: usize,
     /// Which coordinate each position of the dimension belongs to.
     pub layout: Layout,
-    /// The parameter that the activation is multiplied by; `None` where that is no stored tensor.
-    pub weight: Option<ValueId>,
+    /// The parameter that the activation is multiplied by and the dimension of it that is summed over; `None` where that is no stored
+    /// tensor.
+    pub weight: Option<(ValueId, usize)>,
 }
 
 impl Analysis {
@@ -46,8 +47,7 @@ impl Analysis {
                     operands.iter().filter_map(|&(value, terms)| Some((value, place(terms)?))).collect();
                 let activation = read.iter().find(|(value, _)| active[value.index()]);
                 let Some(&(value, dim)) = activation.filter(|_| read.len() > 1) else { continue };
-                let stored = |value: &ValueId| self.graph().value(*value).origin.is_stored();
-                let weight = read.iter().map(|(value, _)| *value).find(stored);
+                let weight = read.iter().copied().find(|&(value, _)| self.graph().value(value).origin.is_stored());
                 for (axis, layout) in kept.layouts(self, &self.dims(value)[dim]) {
                     if let Some(&group) = groups.get(&axis).filter(|_| e.contains(axis)) {
                         sites.entry(group).or_default().push(Site { node, value, dim, layout, weight });
@@ -56,20 +56,6 @@ impl Analysis {
             }
         }
         sites
-    }
-
-    /// The dimension of a parameter that a node sums over.
-    pub fn input_dim(&self, node: NodeId, weight: ValueId) -> Option<usize> {
-        let axes = self.node_axes(node)?;
-        let view = NodeView::new(self.graph(), node);
-        let (terms, _) = axes.rule.operands.iter().zip(view.slots()).find(|(_, slot)| slot.value == Some(weight))?;
-        let made = |factor| axes.rule.results.iter().flatten().any(|term| mentions(term, factor));
-        let read = |factor: usize| {
-            axes.rule.operands.iter().flatten().filter(|terms| terms.iter().any(|term| mentions(term, factor))).count()
-        };
-        terms.as_ref()?.iter().position(|term| {
-            (0..axes.factors.len()).any(|factor| mentions(term, factor) && !made(factor) && read(factor) > 1)
-        })
     }
 
     /// The dimension of a value over whose outermost part its samples are spread; `None` where that is not known.

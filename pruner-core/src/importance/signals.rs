@@ -82,8 +82,8 @@ impl Signal {
 pub struct Activation {
     /// The node that reads it.
     pub node: NodeId,
-    /// The parameter that it is multiplied by; `None` where that is no stored tensor.
-    pub weight: Option<ValueId>,
+    /// The parameter that it is multiplied by and the dimension of it that is summed over; `None` where that is no stored tensor.
+    pub weight: Option<(ValueId, usize)>,
     /// Which coordinate each position of its dimension belongs to.
     pub layout: Layout,
     /// How many places of a sample each position has: pixels, tokens.

@@ -1,21 +1,26 @@
 //! The criteria against loops over single elements, on random groups.
 
 use pruner_core::deps::Layout;
-use pruner_importance::{Magnitude, Norm, Normalizer, Reduction, Taylor, Terms};
+use pruner_core::importance::{Importance, Signal};
+use pruner_importance::{Grasp, Hessian, Magnitude, Norm, Normalizer, Reduction, Snip, SynFlow, Taylor, Terms};
 use tch::{Device, Kind, Tensor};
 
 use crate::support::{Case, close, table};
 
 /// A random number below `below`, the same in every run.
-struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
-    fn below(&mut self, below: usize) -> usize {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % below
     }
 
-    fn layout(&mut self, size: usize) -> Layout {
+    pub(crate) fn layout(&mut self, size: usize) -> Layout {
         let (repeat, size_u32) = (1 + self.below(3), size as u32);
         match self.below(5) {
             0 => Layout::Identity(size),
@@ -88,7 +93,7 @@ fn expected(case: &Case, reduction: Reduction, score: impl Fn(&[(f64, f64)]) -> 
                 Reduction::None => score(&whole),
                 Reduction::Sum => scores.iter().sum(),
                 Reduction::Mean => scores.iter().sum::<f64>() / scores.len().max(1) as f64,
-                Reduction::Max => scores.iter().copied().fold(0.0, f64::max),
+                Reduction::Max => scores.iter().copied().fold(f64::NEG_INFINITY, f64::max),
                 Reduction::First => scores.first().copied().unwrap_or(0.0),
                 Reduction::Prod => scores.iter().product(),
             }) as f32
@@ -96,11 +101,11 @@ fn expected(case: &Case, reduction: Reduction, score: impl Fn(&[(f64, f64)]) -> 
         .collect()
 }
 
-/// A coordinate that occurs in no member breaks the contract of a group, and the empty product is then 1 or 0.
+/// A coordinate that occurs in no member breaks the contract of a group; the empty product is then 1 or 0, the greatest of none −∞ or 0.
 fn comparable(case: &Case, reduction: Reduction) -> bool {
     let elements = elements(case);
     let occurs = |coordinate: usize| elements.iter().any(|member| member[coordinate].is_some());
-    reduction != Reduction::Prod || (0..case.group.coordinates.len()).all(occurs)
+    !matches!(reduction, Reduction::Prod | Reduction::Max) || (0..case.group.coordinates.len()).all(occurs)
 }
 
 const REDUCTIONS: [Reduction; 6] =
@@ -144,6 +149,34 @@ fn taylor_is_what_a_loop_over_elements_gives() {
                 let importance = Taylor { terms, reduction, normalizer: Normalizer::None };
                 close(&case.scores(&importance), &expected(&case, reduction, change));
             }
+        }
+    }
+}
+
+#[test]
+fn the_criteria_of_other_signals_of_weights_are_what_a_loop_over_elements_gives() {
+    tch::manual_seed(3);
+    let mut draw = Draw(3);
+    for _ in 0..100 {
+        let case = draw.case();
+        // What is drawn as gradients serves as each of the signals.
+        let numbers: Vec<Tensor> = case.tensors.iter().map(Tensor::grad).collect();
+        let squares: Vec<Tensor> = numbers.iter().map(Tensor::square).collect();
+        let numbers: Vec<_> = numbers.iter().map(Some).collect();
+        let signals = [Signal::Gradients, Signal::HessianGradients, Signal::SynapticFlow];
+        let case = signals.into_iter().fold(case, |case, signal| case.signal(signal, &numbers));
+        let case = case.signal(Signal::SquaredGradients, &squares.iter().map(Some).collect::<Vec<_>>());
+        for reduction in REDUCTIONS.into_iter().filter(|&reduction| comparable(&case, reduction)) {
+            let sum = |slice: &[(f64, f64)], term: fn(f64, f64) -> f64| -> f64 {
+                slice.iter().map(|&(weight, number)| term(weight, number)).sum()
+            };
+            let check = |importance: &dyn Importance, finish: f64, term: fn(f64, f64) -> f64| {
+                close(&case.scores(importance), &expected(&case, reduction, |slice| finish * sum(slice, term)));
+            };
+            check(&Snip::default().with_reduction(reduction), 1.0, |w, g| (w * g).abs());
+            check(&Hessian::default().with_reduction(reduction), 0.5, |w, g| (w * g).powi(2));
+            check(&Grasp::default().with_reduction(reduction), 1.0, |w, h| w * h);
+            check(&SynFlow::default().with_reduction(reduction), 1.0, |w, r| w.abs() * r);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use pruner_core::deps::{Group, Layout, Member, Pin, Side};
+use pruner_core::deps::{Counts, Group, Layout, Member, Pin, Side};
 use pruner_core::ids::{GroupId, NodeId, ValueId};
-use pruner_core::importance::{Importance, Weights, score};
+use pruner_core::importance::{Activation, Importance, Signal, SignalSet, Signals, Weights, score};
 use tch::{Kind, Tensor};
 
 /// A group of so many coordinates with given members.
@@ -45,17 +45,31 @@ impl Group for TestGroup {
     }
 }
 
-/// A group and the tensors that its members speak of.
+/// A group, the tensors that its members speak of, and the signals that were gathered.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) group: TestGroup,
     pub(crate) tensors: Vec<Tensor>,
+    pub(crate) gathered: SignalSet,
+    /// Signals of the tensors, each with the number of its tensor.
+    pub(crate) of_weights: Vec<(Signal, usize, Tensor)>,
+    pub(crate) activations: Vec<Activation>,
+    pub(crate) gates: Vec<(Signal, Tensor)>,
+    pub(crate) costs: Counts,
 }
 
 impl Case {
     pub(crate) fn new(size: usize) -> Self {
         let coordinates = (0..size as u32).collect();
-        Self { group: TestGroup { id: GroupId::new(0), coordinates, members: Vec::new() }, tensors: Vec::new() }
+        Self {
+            group: TestGroup { id: GroupId::new(0), coordinates, members: Vec::new() },
+            tensors: Vec::new(),
+            gathered: SignalSet::empty(),
+            of_weights: Vec::new(),
+            activations: Vec::new(),
+            gates: Vec::new(),
+            costs: Counts::default(),
+        }
     }
 
     /// With a trained member that a convolution reads.
@@ -115,8 +129,69 @@ impl Case {
         self
     }
 
+    /// With a signal of some tensors, in their order.
+    pub(crate) fn signal(mut self, signal: Signal, numbers: &[Option<&Tensor>]) -> Self {
+        self.gathered |= signal;
+        let given = numbers.iter().enumerate().filter_map(|(index, numbers)| Some((index, (*numbers)?)));
+        self.of_weights.extend(given.map(|(index, numbers)| (signal, index, numbers.shallow_clone())));
+        self
+    }
+
+    /// With an activation that is multiplied by the tensor of this number, and its statistics.
+    pub(crate) fn activation(
+        mut self,
+        tensor: Option<usize>,
+        layout: Layout,
+        places: u64,
+        statistics: &[(Signal, &[f64])],
+    ) -> Self {
+        let weight = tensor.map(|index| (self.group.members[index].value, self.group.members[index].dim));
+        let node = NodeId::new(self.activations.len());
+        for (signal, _) in statistics {
+            self.gathered |= *signal;
+        }
+        let statistics = statistics.iter().map(|(signal, numbers)| (*signal, Tensor::from_slice(numbers))).collect();
+        self.activations.push(Activation { node, weight, layout, places, statistics });
+        self
+    }
+
+    /// With a signal of gates.
+    pub(crate) fn gate(mut self, signal: Signal, numbers: &[f64]) -> Self {
+        self.gathered |= signal;
+        self.gates.push((signal, Tensor::from_slice(numbers)));
+        self
+    }
+
+    /// With what a coordinate costs.
+    pub(crate) fn costs(mut self, macs: u64, params: u64, bytes: u64) -> Self {
+        self.gathered |= Signal::Costs;
+        (self.costs.macs, self.costs.params, self.costs.bytes) = (macs, params, bytes);
+        self
+    }
+
+    /// Of what was gathered only this.
+    pub(crate) fn only(mut self, wanted: SignalSet) -> Self {
+        self.gathered &= wanted;
+        self
+    }
+
+    fn signals(&self) -> Signals {
+        let mut signals = Signals::new(self.gathered);
+        for (signal, index, numbers) in &self.of_weights {
+            signals.insert_weight(*signal, ValueId::new(*index), numbers.shallow_clone());
+        }
+        for activation in &self.activations {
+            signals.insert_activation(self.group.id, activation.shallow_clone());
+        }
+        for (signal, numbers) in &self.gates {
+            signals.insert_gate(*signal, self.group.id, numbers.shallow_clone());
+        }
+        signals.insert_cost(self.group.id, self.costs);
+        signals
+    }
+
     pub(crate) fn weights(&self) -> Weights {
-        let mut weights = Weights::new(0);
+        let mut weights = Weights::new(0).with_signals(self.signals());
         for (index, tensor) in self.tensors.iter().enumerate() {
             weights.insert(ValueId::new(index), tensor).expect("the tensors are in order");
         }
@@ -127,6 +202,12 @@ impl Case {
     pub(crate) fn scores(&self, importance: &dyn Importance) -> Vec<f32> {
         let score = score(importance, &self.group, &self.weights());
         numbers(&score.expect("the group can be scored").expect("the group has a score"))
+    }
+
+    /// Whether the criterion has something to say of the group.
+    #[track_caller]
+    pub(crate) fn is_scored(&self, importance: &dyn Importance) -> bool {
+        score(importance, &self.group, &self.weights()).expect("that is no error").is_some()
     }
 
     #[track_caller]
