@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use crate::deps::Analysis;
 use crate::deps::expr::Expr;
-use crate::deps::group::{Group, Member, Pin, Side};
+use crate::deps::group::{Group, Member, Pin, Role, Side};
 use crate::deps::kept::Kept;
 use crate::deps::layout::Layout;
+use crate::deps::roles::roles;
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::{NodeView, Term};
@@ -23,6 +24,7 @@ pub struct AxisGroup {
     members: Vec<Member>,
     pin: Option<Pin>,
     inexact: Option<NodeId>,
+    role: Role,
 }
 
 impl AxisGroup {
@@ -62,6 +64,10 @@ impl Group for AxisGroup {
 
     fn inexact(&self) -> Option<NodeId> {
         self.inexact
+    }
+
+    fn role(&self) -> Role {
+        self.role
     }
 }
 
@@ -109,6 +115,7 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
         let places = &places[axis.index()];
         trained(places) && !internal(analysis.axes[axis.index()].pin.as_ref(), places)
     });
+    let roles = roles(graph, &analysis.nodes, &analysis.axes);
     let group = |(index, &axis): (usize, &AxisId)| {
         let places = &places[axis.index()];
         let info = &analysis.axes[axis.index()];
@@ -127,6 +134,7 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
             // One coordinate is never cut, so that what a refinement did to it is no reason.
             pin: info.pin.clone().or(repeated).filter(|pin| info.size > 1 || !matches!(pin, Pin::NoRefinement { .. })),
             inexact: info.inexact,
+            role: roles[axis.index()],
         }
     };
     let mut groups: Vec<_> = found.iter().enumerate().map(group).collect();

@@ -19,6 +19,7 @@ mod memory;
 mod positions;
 mod profile;
 mod rewrite;
+mod roles;
 #[cfg(test)]
 mod soundness;
 mod zeros;
@@ -31,7 +32,7 @@ use axes::{Axes, Axis};
 pub use count::Counts;
 pub use explain::Step;
 pub use expr::Expr;
-pub use group::{Group, Member, Pin, Side};
+pub use group::{Group, Member, Pin, Role, Side};
 pub use groups::AxisGroup;
 pub use kept::Kept;
 pub use layout::Layout;
