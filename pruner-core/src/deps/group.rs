@@ -63,7 +63,7 @@ pub struct Member {
     pub trained: bool,
     /// The dimension.
     pub dim: usize,
-    /// What the dimension is to the operation that reads it.
+    /// What the coordinates are there to the operation that reads it.
     pub side: Side,
     /// The operation that reads it and the argument it is there, such as `aten::batch_norm` and `weight`.
     pub reader: (NodeId, String, String),
@@ -71,7 +71,7 @@ pub struct Member {
     pub layout: Layout,
 }
 
-/// What a dimension of a parameter is to the operation that reads it.
+/// What coordinates in a dimension of a parameter are to the operation that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {

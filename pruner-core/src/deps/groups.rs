@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::deps::Analysis;
 use crate::deps::expr::Expr;
 use crate::deps::group::{Group, Member, Pin, Role, Side};
 use crate::deps::kept::Kept;
 use crate::deps::layout::Layout;
 use crate::deps::roles::roles;
+use crate::deps::{Analysis, NodeAxes};
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::{NodeView, Term};
@@ -121,8 +121,10 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
         let info = &analysis.axes[axis.index()];
         // Each member is laid out once all groups are there.
         let layout = Layout::Identity(info.size);
-        let members: Vec<_> =
-            places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, layout.clone())).collect();
+        let members: Vec<_> = places
+            .iter()
+            .map(|&(value, dim)| member(analysis, reader(value), value, (dim, axis), layout.clone()))
+            .collect();
         let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
         AxisGroup {
             id: GroupId::new(index),
@@ -217,7 +219,7 @@ fn readers(analysis: &Analysis) -> Vec<Option<Reader<'_>>> {
     readers
 }
 
-fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, layout: Layout) -> Member {
+fn member(analysis: &Analysis, reader: Reader, value: ValueId, (dim, axis): (usize, AxisId), layout: Layout) -> Member {
     let graph = analysis.graph();
     let (node, slot, argument) = reader;
     let stored = graph.value(value);
@@ -226,28 +228,29 @@ fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, layou
         name: stored.name.clone(),
         trained: stored.origin == Origin::Parameter,
         dim,
-        side: side(analysis, node, slot, dim),
+        side: side(analysis, node, slot, (dim, axis)),
         reader: (node, graph.node(node).op.clone(), argument.to_owned()),
         layout,
     }
 }
 
-/// What a dimension is to the node that reads it: summed over, made by summing over another, or neither.
-fn side(analysis: &Analysis, node: NodeId, slot: usize, dim: usize) -> Side {
-    let Some(rule) = analysis.node_axes(node).map(|axes| &axes.rule) else { return Side::PerCoordinate };
+/// What an axis in a dimension is to the node that reads it: summed over, made by summing over another, or neither.
+fn side(analysis: &Analysis, node: NodeId, slot: usize, (dim, axis): (usize, AxisId)) -> Side {
+    let Some(NodeAxes { rule, factors }) = analysis.node_axes(node) else { return Side::PerCoordinate };
     let Some(Some(terms)) = rule.operands.get(slot) else { return Side::PerCoordinate };
     let given = |factor: usize| rule.results.iter().flatten().any(|term| term.mentions(factor));
-    let summed = |term: &Term| {
+    // Whether a term has factors that `of` tells, and sums over all of them.
+    let summed = |term: &Term, of: &dyn Fn(usize) -> bool| {
         let (mut any, mut kept) = (false, false);
         term.each_factor(&mut |factor| {
-            any = true;
-            kept |= given(factor);
+            any |= of(factor);
+            kept |= of(factor) && given(factor);
         });
         any && !kept
     };
     match terms.get(dim) {
-        Some(term) if summed(term) => Side::Input,
-        Some(_) if terms.iter().any(summed) => Side::Output,
+        Some(term) if summed(term, &|factor| factors[factor].contains(axis)) => Side::Input,
+        Some(_) if terms.iter().any(|term| summed(term, &|_| true)) => Side::Output,
         _ => Side::PerCoordinate,
     }
 }

@@ -50,7 +50,15 @@ fn case(partial: bool) -> impl Strategy<Value = Case> {
                 .enumerate()
                 .map(|(id, &(size, unit, some))| group(id, size, unit, some && partial))
                 .collect();
-            let limits = Limits { target_ratio: target, scope, min_channels, max_ratio, round_to, ignore: Vec::new(), overrides: Vec::new() };
+            let limits = Limits {
+                target_ratio: target,
+                scope,
+                min_channels,
+                max_ratio,
+                round_to,
+                ignore: Vec::new(),
+                overrides: Vec::new(),
+            };
             scores.prop_map(move |scores| Case { groups: groups.clone(), limits: limits.clone(), steps, scores })
         },
     )
