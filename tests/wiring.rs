@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{Net, Snapshot, relative, same, select, settings};
+use common::{Net, Snapshot, relative, same, select, settings, with_limits};
 use pruner::deps::{Analysis, Group, Kept, Member, Role, Side};
 use pruner::equivalence::masked_equals_sliced;
 use pruner::exec::Mode;
 use pruner::optim::{AdamW, AdamWSettings, Optimizer as _};
+use pruner::plan::Limits;
 use pruner::pruner::{GroupPruner, Pruner as _};
 use pruner_bench::models::{Forward, randomize};
 use pruner_bench::rng::Rng;

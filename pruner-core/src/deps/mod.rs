@@ -20,6 +20,7 @@ mod positions;
 mod profile;
 mod rewrite;
 mod roles;
+mod sides;
 #[cfg(test)]
 mod soundness;
 mod zeros;

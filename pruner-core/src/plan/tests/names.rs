@@ -63,9 +63,19 @@ fn a_role_names_all_groups_that_have_it() {
     }
 }
 
+fn analysis(graph: &str) -> Analysis {
+    let graph: Graph = graph.trim_start().parse().expect("it is a graph");
+    Analysis::new(&graph).expect("it is analysed")
+}
+
+fn groups(analysis: &Analysis) -> Vec<&dyn Group> {
+    analysis.groups().iter().map(|group| group as &dyn Group).collect()
+}
+
 #[test]
 fn the_sides_of_a_layer_are_those_of_its_operation_and_not_its_dimensions() {
-    let graph: Graph = r#"
+    let analysis = analysis(
+        r#"
 input v0: f32[1, 3, 4, 4] "x"
 param v1: f32[6, 3, 1, 1] "stem.weight"
 param v2: f32[6, 5, 2, 2] "up.weight"
@@ -79,12 +89,9 @@ v9: f32[1, 10, 8, 8] = aten::conv2d(input=v8, weight=v4, bias=none, groups=1)
 v10: f32[1, 8, 16, 16] = aten::conv_transpose2d.input(input=v9, weight=v5, bias=none, stride=[2, 2], groups=2)
 v11: f32[1, 2, 16, 16] = aten::conv2d(input=v10, weight=v6, bias=none, groups=1)
 return v11
-"#
-    .trim_start()
-    .parse()
-    .expect("it is a graph");
-    let analysis = Analysis::new(&graph).expect("it is analysed");
-    let groups: Vec<&dyn Group> = analysis.groups().iter().map(|group| group as &dyn Group).collect();
+"#,
+    );
+    let groups = groups(&analysis);
     assert_eq!(ignored(&groups, "up:in"), ["stem.weight:0"]);
     assert_eq!(ignored(&groups, "up.weight:0"), ["stem.weight:0"]);
     assert_eq!(ignored(&groups, "up:out"), ["up.weight:1"]);
@@ -93,4 +100,28 @@ return v11
     // What each of the two groups reads and makes, and the groups themselves.
     assert_eq!(ignored(&groups, "grouped:in"), ["wide.weight:0/1"]);
     assert_eq!(ignored(&groups, "grouped:out"), ["wide.weight:0/0", "grouped.weight:1"]);
+}
+
+#[test]
+fn a_weight_that_is_transposed_before_it_multiplies_has_the_sides_of_its_layer() {
+    let analysis = analysis(
+        r#"
+input v0: f32[2, 6] "x"
+param v1: f32[8, 6] "fc1.weight"
+param v2: f32[8] "fc1.bias"
+param v3: f32[5, 8] "fc2.weight"
+param v4: f32[3, 5] "fc3.weight"
+v5: f32[6, 8] = aten::t(self=v1)
+v6: f32[2, 8] = aten::addmm(self=v2, mat1=v0, mat2=v5, beta=1, alpha=1)
+v7: f32[8, 5] = aten::permute(self=v3, dims=[1, 0])
+v8: f32[2, 5] = aten::mm(self=v6, mat2=v7)
+v9: f32[2, 3] = aten::linear(input=v8, weight=v4, bias=none)
+return v9
+"#,
+    );
+    let groups = groups(&analysis);
+    assert_eq!(ignored(&groups, "fc1:out"), ["fc1.weight:0"]);
+    assert_eq!(ignored(&groups, "fc2:in"), ["fc1.weight:0"]);
+    assert_eq!(ignored(&groups, "fc2:out"), ["fc2.weight:0"]);
+    assert_eq!(ignored(&groups, "fc3:in"), ["fc2.weight:0"]);
 }
