@@ -228,7 +228,7 @@ fn layers_sides_and_roles_have_limits_of_their_own() {
             "groups = ['wid:out']",
             "overrides[0]: groups: `wid:out` matches no parameter that has an axis in a group; did you mean `wide:out`?",
         ),
-        ("groups = ['@heads']", "overrides[0]: groups: `@heads` matches no group by its role"),
+        ("groups = ['@heads']", "overrides[0]: groups: `@heads` matches no group by its role\n"),
         ("groups = ['wide']\ntarget_ratio = 1.0", "overrides[0]: target_ratio is 1"),
         ("groups = []", "overrides[0]: groups is empty"),
         ("groups = ['wide']\nratio = 0.5", "limits.overrides[0].ratio: unknown field `ratio`"),

@@ -23,9 +23,10 @@ pub struct Limits {
     pub round_to: usize,
     /// What is left alone: the names of parameters (`conv1.weight`) or of layers (`conv1`, with all that is below), with `*`, `?` and
     /// `[…]` as in file names, for all dimensions, for one (`conv1.weight:0`), or for one side: `conv1:in` what the layer sums over,
-    /// `conv1:out` what it makes, with its bias, and what is scaled or shifted. A group is left alone when one of its members is named.
+    /// `conv1:out` what it makes, its bias and what a norm scales among it. A group is left alone when one of its members is named.
     /// A layer named whole keeps its input side too, and with it the outputs of what feeds it. `@heads`, `@head-dims` and `@channels`
-    /// name groups by their [`Role`](crate::deps::Role): without `@head-dims` whole heads go and no part of one. Default: none.
+    /// name groups by their [`Role`](crate::deps::Role): where `@head-dims` are ignored, whole heads go and no part of one.
+    /// Default: none.
     pub ignore: Vec<String>,
     /// What holds for some groups in place of the above; of several that name a group the first. Default: none.
     pub overrides: Vec<Override>,

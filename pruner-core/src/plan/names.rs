@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use glob::Pattern;
 
 use super::LimitsError;
-use crate::deps::{Group, Member, Role, Side};
+use crate::deps::{Group, Member, Side};
 use crate::ids::GroupId;
 
 /// The groups that the patterns of a list name, each with the first pattern that does.
@@ -105,7 +105,7 @@ fn layers(name: &str) -> impl Iterator<Item = &str> {
 /// The most similar name of something that is there, when one is similar.
 fn nearest(groups: &[&dyn Group], text: &str) -> Option<String> {
     const SIMILAR: f64 = 0.6;
-    let mut names = BTreeSet::new();
+    let mut names: BTreeSet<String> = groups.iter().map(|group| format!("@{}", group.role())).collect();
     for member in groups.iter().flat_map(|group| group.members()) {
         names.insert(format!("{}:{}", member.name, member.dim));
         for layer in layers(&member.name) {
@@ -113,10 +113,10 @@ fn nearest(groups: &[&dyn Group], text: &str) -> Option<String> {
             names.insert(format!("{layer}:{}", Place::of(member.side)));
         }
     }
-    let roles: BTreeSet<Role> = groups.iter().map(|group| group.role()).collect();
-    names.extend(roles.iter().map(|role| format!("@{role}")));
     names
         .into_iter()
+        // What is sought as a role is no layer.
+        .filter(|name| name.starts_with('@') || !text.starts_with('@'))
         .map(|name| (strsim::normalized_damerau_levenshtein(text, &name), name))
         .filter(|(similarity, _)| *similarity >= SIMILAR)
         // Of equally similar names the first.

@@ -14,7 +14,8 @@ use super::{Limits, LimitsError, Scope};
 pub struct Override {
     /// The groups that it holds for, named as in [`Limits::ignore`]; at least one name, and each names something.
     pub groups: Vec<String>,
-    /// The share, in [0, 1), of the coordinates before the first cut that is gone at the end of the run. Default: that of the run.
+    /// The share, in [0, 1), of the coordinates before the first cut that is gone at the end of the run; a budget
+    /// changes the ratio of the run alone. Default: that of the run.
     #[serde(default)]
     pub target_ratio: Option<f64>,
     /// Which of the groups lose that share together: each by itself, all that the override holds for, or those of them that are made
