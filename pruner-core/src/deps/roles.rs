@@ -112,7 +112,9 @@ fn of_factors(rule: &Rule, is_activation: &impl Fn(usize) -> bool) -> Vec<Role> 
         let mut together = Vec::new();
         term.each_factor(&mut |factor| together.push(factor));
         if together.iter().any(|&factor| roles[factor] == Role::Heads) {
-            together.into_iter().for_each(|factor| roles[factor] = Role::Heads);
+            for factor in together {
+                roles[factor] = Role::Heads;
+            }
         }
     }
     roles

@@ -108,7 +108,7 @@ pub(super) struct Total {
 impl Total {
     /// Of the groups of one pool.
     pub(super) fn of<'s>(pool: impl IntoIterator<Item = &'s Space>) -> Self {
-        pool.into_iter().fold(Self::default(), |total, space| total.with(space))
+        pool.into_iter().fold(Self::default(), Self::with)
     }
 
     fn with(self, space: &Space) -> Self {

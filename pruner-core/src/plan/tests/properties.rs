@@ -153,7 +153,9 @@ proptest! {
             let of_scope = |group: GroupId| case.scope(group).0 == scope;
             let mut others = case.clone();
             for (index, scores) in others.scores.iter_mut().enumerate().filter(|(index, _)| !of_scope(g(*index))) {
-                scores.iter_mut().for_each(|score| *score = index as f64 - *score);
+                for score in scores {
+                    *score = index as f64 - *score;
+                }
             }
             let changed = scores(&others);
             for (a, b) in all.verdicts.iter().zip(&changed.verdicts).filter(|(a, _)| of_scope(a.group)) {
