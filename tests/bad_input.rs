@@ -11,7 +11,7 @@ use pruner::deps::{Analysis, Group};
 use pruner::exec::{ExecError, GraphModule, Mode};
 use pruner::graph::{Dtype, Graph};
 use pruner::importance::{Importance, ImportanceError, Weights};
-use pruner::plan::{Limits, Reason, Scope};
+use pruner::plan::{Limits, Override, Reason, Scope};
 use pruner::pruner::{GroupPruner, Pruner as _, Settings};
 use pruner::report::{Outcome, StepReport};
 use pruner::scheduler::{Position, Scheduler};
@@ -263,6 +263,12 @@ fn settings_that_make_no_sense_are_refused_before_anything_is_done() {
     refused(&net.module, settings(0.5).with_steps(0), "steps is 0; a run has at least 1");
     refused(&net.module, with_limits(Limits::new(0.5).with_ignored("fc9")), "`fc9` matches no parameter");
     refused(&net.module, with_limits(Limits::new(0.5).with_ignored("fc[")), "`fc[` is no name or glob");
+    refused(&net.module, with_limits(Limits::new(0.5).with_ignored("fc1:up")), "`fc1:up` matches no parameter");
+    refused(&net.module, with_limits(Limits::new(0.5).with_ignored("@heads")), "`@heads` matches no group by its role");
+    let with = |of: Override| with_limits(Limits::new(0.5).with_override(of));
+    refused(&net.module, with(Override::default()), "overrides[0]: groups is empty");
+    refused(&net.module, with(Override::new(["fc1"]).with_target_ratio(1.0)), "overrides[0]: target_ratio is 1;");
+    refused(&net.module, with(Override::new(["fc1", "fc9"])), "overrides[0]: groups: `fc9` matches no parameter");
     let half = Settings { scheduler: Box::new(Half {}), ..settings(0.5) }.with_steps(2);
     refused(&net.module, half, "scheduler `half-for-tests` gives 0.5 at step 2 of 2; the last step must be at 1");
 }

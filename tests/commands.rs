@@ -123,6 +123,13 @@ fn groups_are_shown_with_what_stands_in_the_way_of_the_rest() {
     assert_eq!(group("wide.weight:0")["members"].as_array().map(Vec::len), Some(3));
     assert_eq!(group("head.weight:0")["pinned"], "axis of a network output");
     assert!(found["prunable_params"].as_f64().is_some_and(|share| share > 0.5 && share < 1.0));
+    assert_eq!(group("wide.weight:0")["role"], "channels");
+    let heads = folder.json(0, "inspect @transformer");
+    let roles = heads["groups"].as_array().expect("a list").iter().map(|group| group["role"].clone());
+    assert_eq!(roles.filter(|role| role != "channels").collect::<Vec<_>>(), ["head-dims", "heads"]);
+    assert!(folder.ends(0, "inspect @transformer").contains("in_proj_weight:0/1         4  heads "));
+    let text = folder.ends(0, "inspect @residual");
+    assert!(!text.contains("role"), "{text}");
     let text = folder.ends(0, "inspect @residual --members");
     assert!(text.contains("wide.weight:0 wide.bias:0 narrow.weight:1") && !text.contains("network output"), "{text}");
     assert!(folder.ends(0, "inspect @residual --all").contains("impossible  axis of a network output"));
@@ -185,6 +192,51 @@ fn settings_come_from_a_file_and_options_take_their_place() {
         folder.write("cut.toml", config);
         let text = folder.ends(1, "prune @residual --config cut.toml -o none.pt2");
         assert!(text.starts_with(&format!("error: cut.toml: {says}")), "{text}");
+    }
+}
+
+#[test]
+fn layers_sides_and_roles_have_limits_of_their_own() {
+    let folder = Folder::new();
+    folder.write(
+        "cut.toml",
+        "[limits]\nignore = ['@head-dims']\n[[limits.overrides]]\ngroups = ['@heads']\ntarget_ratio = 0.25\n\
+         [[limits.overrides]]\ngroups = ['up:out']\ntarget_ratio = 0.75\n",
+    );
+    let left = |done: &Value, name: &str| {
+        let groups = done["reports"][0]["groups"].as_array().expect("a list").clone();
+        let group = groups.into_iter().find(|group| group["name"] == name).expect("it is reported");
+        (group["kept"].as_array().map(Vec::len).expect("a list"), group["reason"]["pattern"].clone())
+    };
+    let done = folder.json(0, "prune @transformer --config cut.toml -o small.pt2 --manifest cut.json");
+    assert_eq!(left(&done, "attention.in_proj_weight:0/1"), (3, Value::Null));
+    assert_eq!(left(&done, "attention.in_proj_weight:0/2"), (2, json!("@head-dims")));
+    assert_eq!(left(&done, "up.weight:0"), (4, Value::Null));
+    // A quarter of 4 heads and three quarters of 16 hidden units.
+    assert_eq!(done["reports"][0]["target"], 13.0 / 20.0);
+    assert_eq!(folder.json(0, "verify @transformer --manifest cut.json --pruned small.pt2")["passed"], true);
+
+    let done = folder.json(0, "prune @transformer --ratio 0.5 --ignore=@heads --ignore up:out -o small.pt2");
+    assert_eq!(left(&done, "attention.in_proj_weight:0/1"), (4, json!("@heads")));
+    assert_eq!(left(&done, "attention.in_proj_weight:0/2"), (1, Value::Null));
+    assert_eq!(left(&done, "up.weight:0"), (16, json!("up:out")));
+    let done = folder.json(0, "prune @residual --ratio 0.5 --ignore narrow:in -o small.pt2");
+    assert_eq!(left(&done, "wide.weight:0"), (12, json!("narrow:in")));
+
+    for (config, says) in [
+        (
+            "groups = ['wid:out']",
+            "overrides[0]: groups: `wid:out` matches no parameter that has an axis in a group; did you mean `wide:out`?",
+        ),
+        ("groups = ['@heads']", "overrides[0]: groups: `@heads` matches no group by its role\n"),
+        ("groups = ['wide']\ntarget_ratio = 1.0", "overrides[0]: target_ratio is 1"),
+        ("groups = []", "overrides[0]: groups is empty"),
+        ("groups = ['wide']\nratio = 0.5", "limits.overrides[0].ratio: unknown field `ratio`"),
+        ("groups = ['wide']\nscope = 'all'", "limits.overrides[0].scope: unknown variant `all`"),
+    ] {
+        folder.write("cut.toml", format!("[[limits.overrides]]\n{config}"));
+        let text = folder.ends(1, "prune @residual --config cut.toml -o none.pt2");
+        assert!(text.starts_with("error: cut.toml: ") && text.contains(says), "{text}");
     }
 }
 

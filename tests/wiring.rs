@@ -3,11 +3,12 @@
 
 mod common;
 
-use common::{Net, Snapshot, relative, same, select, settings};
-use pruner::deps::{Analysis, Group, Kept, Member, Side};
+use common::{Net, Snapshot, relative, same, select, settings, with_limits};
+use pruner::deps::{Analysis, Group, Kept, Member, Role, Side};
 use pruner::equivalence::masked_equals_sliced;
 use pruner::exec::Mode;
 use pruner::optim::{AdamW, AdamWSettings, Optimizer as _};
+use pruner::plan::Limits;
 use pruner::pruner::{GroupPruner, Pruner as _};
 use pruner_bench::models::{Forward, randomize};
 use pruner_bench::rng::Rng;
@@ -297,4 +298,47 @@ fn a_shape_of_every_value_after_a_cut_is_the_one_that_running_gives() {
         assert_eq!(pruner.analysis().rewrite(pruner.kept()), *net.module.graph());
         assert_ne!(pruner.analysis().rewrite(&Kept::all()), *net.module.graph());
     }
+}
+
+/// The groups of a network that are no channels, with their roles.
+#[track_caller]
+fn check_roles(network: &str, expected: &[(&str, Role)]) {
+    let net = Net::named(network);
+    let analysis = Analysis::new(net.module.graph()).expect("it is analysed");
+    let groups = analysis.groups().iter().filter(|group| group.role() != Role::Channels);
+    let found: Vec<(&str, Role)> = groups.map(|group| (group.name(), group.role())).collect();
+    assert_eq!(found, expected, "{network}");
+}
+
+#[test]
+fn heads_and_their_dimensions_are_told_from_channels() {
+    use Role::{HeadDims, Heads};
+    check_roles("multihead_attention", &[("in_proj_weight:0/2", HeadDims), ("in_proj_weight:0/1", Heads)]);
+    check_roles(
+        "cross_attention",
+        &[("q_proj.weight:0/1", HeadDims), ("q_proj.weight:0/0", Heads), ("v_proj.weight:0", HeadDims)],
+    );
+    check_roles(
+        "vit",
+        &[
+            ("blocks.0.attn.qkv.weight:0/2", HeadDims),
+            ("blocks.0.attn.qkv.weight:0/1", Heads),
+            ("blocks.1.attn.qkv.weight:0/2", HeadDims),
+            ("blocks.1.attn.qkv.weight:0/1", Heads),
+        ],
+    );
+    check_roles("unet_group_norm", &[]);
+    check_roles("gru_classifier", &[]);
+}
+
+#[test]
+fn whole_heads_go_where_their_dimensions_are_ignored() {
+    let mut net = Net::named("multihead_attention");
+    let limits = Limits::new(0.5).with_ignored("@head-dims");
+    let mut pruner = GroupPruner::new(&net.module, with_limits(limits)).expect("it can be pruned");
+    let report = pruner.step(&mut net.module, &mut ()).expect("a step");
+    // Two of the four heads, and all four dimensions of each.
+    let of = |name: &str| report.groups.iter().find(|group| group.name == name).expect("it is reported").kept.len();
+    assert_eq!((of("in_proj_weight:0/1"), of("in_proj_weight:0/2")), (2, 4));
+    assert_eq!(net.variable("out_proj.weight").size()[1], 8);
 }

@@ -1,13 +1,14 @@
 //! Groups of small networks: each file in `groups/` is a graph, a line `---`, and its groups, one per line.
 //!
-//! A line is `name xSIZE [pinned (why)] [inexact at NODE]: members`, a member `tensor:dimension`. Where positions of the
+//! A line is `name xSIZE [role] [pinned (why)] [inexact at NODE]: members`, a member `tensor:dimension`; the role of channels is not
+//! written. Where positions of the
 //! dimension are not the coordinates one for one, brackets say which coordinate each position belongs to: `0..4` four in
 //! order, `2*3` three of the same, `_` none of this group, `(0..4)*2` all that twice.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pruner_core::deps::{Analysis, AxisGroup, Group, Layout, Member};
+use pruner_core::deps::{Analysis, AxisGroup, Group, Layout, Member, Role};
 use pruner_core::graph::Graph;
 use pruner_core::graph::verify::verify;
 
@@ -42,7 +43,9 @@ fn line(group: &AxisGroup) -> String {
     let pin = group.pin().map(|pin| format!(" pinned ({pin})")).unwrap_or_default();
     let inexact = group.inexact().map(|node| format!(" inexact at {node}")).unwrap_or_default();
     let members: Vec<String> = group.members().iter().map(member).collect();
-    format!("{} x{}{pin}{inexact}: {}", group.name(), group.size(), members.join(" "))
+    let role =
+        Some(group.role()).filter(|role| *role != Role::Channels).map(|role| format!(" {role}")).unwrap_or_default();
+    format!("{} x{}{role}{pin}{inexact}: {}", group.name(), group.size(), members.join(" "))
 }
 
 fn member(member: &Member) -> String {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pruner::deps::{Analysis, AxisGroup, Counts, Group, Kept};
+use pruner::deps::{Analysis, AxisGroup, Counts, Group, Kept, Role};
 use pruner::text::Column;
 use serde::Serialize;
 
@@ -34,7 +34,10 @@ const EXAMPLES: &str = "Examples:
       all groups, why some cannot be cut, and the dimensions of each
 
 A cut is exact where it computes what masking does, and inexact where it changes
-a statistic, as a layer norm over the channels takes one.";
+a statistic, as a layer norm over the channels takes one.
+
+The role tells heads and their dimensions from other channels; `@heads` and
+`@head-dims` name them where `prune` takes names.";
 
 /// What is found.
 #[derive(Serialize)]
@@ -56,6 +59,8 @@ struct Row {
     group: String,
     name: String,
     size: usize,
+    /// What its coordinates are.
+    role: Role,
     members: Vec<String>,
     /// Why it may not be cut.
     pinned: Option<String>,
@@ -81,6 +86,11 @@ impl Inspect {
         if self.members {
             columns.push(("cut together", Column::Note));
         }
+        // Most networks have no heads.
+        let roles = found.groups.iter().any(|row| row.role != Role::Channels);
+        if roles {
+            columns.insert(3, ("role", Column::Left));
+        }
         let mut table = output::table(&columns);
         for row in found.groups.iter().filter(|row| self.all || row.pinned.is_none()) {
             let (kind, because) = match (&row.pinned, &row.inexact) {
@@ -92,6 +102,10 @@ impl Inspect {
             let mut cells = vec![row.group.clone(), row.name.clone(), size, members, kind, because];
             if self.members {
                 cells.push(row.members.join(" "));
+            }
+            if roles {
+                let role = if row.role == Role::Channels { String::new() } else { row.role.to_string() };
+                cells.insert(3, role);
             }
             table.push(cells);
         }
@@ -110,6 +124,7 @@ impl Found {
             group: group.id().to_string(),
             name: group.name().to_owned(),
             size: group.size(),
+            role: group.role(),
             members: group.members().iter().map(|member| format!("{}:{}", member.name, member.dim)).collect(),
             pinned: group.pin().map(ToString::to_string),
             inexact: group.inexact().map(|node| graph.describe(node)),

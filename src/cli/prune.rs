@@ -89,6 +89,9 @@ A config holds the same in TOML:
   scope = "global"
   round_to = 8
   ignore = ["head"]
+  [[limits.overrides]]       # what some groups have of their own
+  groups = ["@heads", "layer1.*:out"]
+  target_ratio = 0.25
 
 Ends with 3 where nothing was cut, and with 4 where the target cannot be met."#;
 

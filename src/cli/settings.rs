@@ -46,7 +46,8 @@ pub(crate) struct SettingsArgs {
     #[arg(help_heading = "What stays")]
     max_ratio: Option<f64>,
 
-    /// A parameter or layer to leave alone, such as `head` or `*.attn.*`; may be given several times.
+    /// A parameter or layer to leave alone, such as `head` or `*.attn.*`, one side of it as `conv1:in` or `conv1:out`, or a role as
+    /// `@heads`, `@head-dims` or `@channels`; may be given several times.
     #[arg(long, value_name = "NAME", help_heading = "What stays")]
     ignore: Vec<String>,
 }

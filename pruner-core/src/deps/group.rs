@@ -45,6 +45,11 @@ pub trait Group: fmt::Debug + Send + Sync {
 
     /// The node at which cutting it changes a statistic; `None` where the cut network equals the masked one.
     fn inexact(&self) -> Option<NodeId>;
+
+    /// What its coordinates are in the network. Default: [`Role::Channels`].
+    fn role(&self) -> Role {
+        Role::Channels
+    }
 }
 
 /// One dimension of a stored tensor in which coordinates of a group occur.
@@ -58,7 +63,7 @@ pub struct Member {
     pub trained: bool,
     /// The dimension.
     pub dim: usize,
-    /// What the dimension is to the operation that reads it.
+    /// What the coordinates are there to the operation that reads it.
     pub side: Side,
     /// The operation that reads it and the argument it is there, such as `aten::batch_norm` and `weight`.
     pub reader: (NodeId, String, String),
@@ -66,7 +71,7 @@ pub struct Member {
     pub layout: Layout,
 }
 
-/// What a dimension of a parameter is to the operation that reads it.
+/// What coordinates in a dimension of a parameter are to the operation that reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
@@ -76,6 +81,35 @@ pub enum Side {
     Input,
     /// One number or slice per coordinate, applied to it: biases, norms, scales, places.
     PerCoordinate,
+}
+
+/// What the coordinates of a group are in the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Heads: attention multiplies activations with activations for each by itself. Those of queries that share a head of keys
+    /// are heads too.
+    Heads,
+    /// The dimensions of heads: attention sums over those of queries and keys, and gives on those of values.
+    HeadDims,
+    /// Neither: channels of convolutions, hidden units, the width of a transformer.
+    #[default]
+    Channels,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Heads, Self::HeadDims, Self::Channels];
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Heads => "heads",
+            Self::HeadDims => "head-dims",
+            Self::Channels => "channels",
+        })
+    }
 }
 
 /// Why an axis may not be cut.

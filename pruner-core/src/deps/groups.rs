@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use crate::deps::Analysis;
 use crate::deps::expr::Expr;
-use crate::deps::group::{Group, Member, Pin, Side};
+use crate::deps::group::{Group, Member, Pin, Role, Side};
 use crate::deps::kept::Kept;
 use crate::deps::layout::Layout;
+use crate::deps::roles::roles;
+use crate::deps::sides::Readers;
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
-use crate::ops::{NodeView, Term};
 
 /// A group that the analysis found.
 #[derive(Clone, Debug)]
@@ -23,6 +24,7 @@ pub struct AxisGroup {
     members: Vec<Member>,
     pin: Option<Pin>,
     inexact: Option<NodeId>,
+    role: Role,
 }
 
 impl AxisGroup {
@@ -63,19 +65,20 @@ impl Group for AxisGroup {
     fn inexact(&self) -> Option<NodeId> {
         self.inexact
     }
-}
 
-/// Where a stored tensor is read first: the node, which of its operands it is, and the argument that this is.
-type Reader<'a> = (NodeId, usize, &'a str);
+    fn role(&self) -> Role {
+        self.role
+    }
+}
 
 /// The dimensions of stored tensors in which a variable occurs.
 type Places = Vec<(ValueId, usize)>;
 
 /// The groups of an analysis whose expressions are final.
 pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
-    let readers = readers(analysis);
-    let reader = |value: ValueId| readers[value.index()].expect("only what is read has places");
-    let mut order: Vec<_> = (0..).map(ValueId::new).zip(&readers).filter_map(|(id, at)| Some(((*at)?, id))).collect();
+    let readers = Readers::new(analysis);
+    let stored = analysis.graph().stored().map(|(value, _)| value);
+    let mut order: Vec<_> = stored.filter_map(|value| Some((readers.of(value)?, value))).collect();
     order.sort_unstable();
     let mut found: Vec<AxisId> = Vec::new();
     let mut places: Vec<Places> = vec![Places::new(); analysis.axes.len()];
@@ -102,20 +105,23 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
     let trained = |places: &Places| places.iter().any(|&(value, _)| graph.value(value).origin == Origin::Parameter);
     // A kernel's or a vocabulary's axis is pinned where it is read and goes nowhere: it is no channel of anything.
     let internal = |pin: Option<&Pin>, places: &Places| match (pin, places.as_slice()) {
-        (Some(Pin::Operation { node, .. }), [(value, _)]) => reader(*value).0 == *node,
+        (Some(Pin::Operation { node, .. }), [(value, _)]) => {
+            readers.of(*value).is_some_and(|(reader, ..)| reader == *node)
+        }
         _ => false,
     };
     found.retain(|axis| {
         let places = &places[axis.index()];
         trained(places) && !internal(analysis.axes[axis.index()].pin.as_ref(), places)
     });
+    let roles = roles(graph, &analysis.nodes, &analysis.axes);
     let group = |(index, &axis): (usize, &AxisId)| {
         let places = &places[axis.index()];
         let info = &analysis.axes[axis.index()];
         // Each member is laid out once all groups are there.
         let layout = Layout::Identity(info.size);
         let members: Vec<_> =
-            places.iter().map(|&(value, dim)| member(analysis, reader(value), value, dim, layout.clone())).collect();
+            places.iter().map(|&(value, dim)| member(&readers, value, dim, axis, layout.clone())).collect();
         let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
         AxisGroup {
             id: GroupId::new(index),
@@ -127,6 +133,7 @@ pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
             // One coordinate is never cut, so that what a refinement did to it is no reason.
             pin: info.pin.clone().or(repeated).filter(|pin| info.size > 1 || !matches!(pin, Pin::NoRefinement { .. })),
             inexact: info.inexact,
+            role: roles[axis.index()],
         }
     };
     let mut groups: Vec<_> = found.iter().enumerate().map(group).collect();
@@ -195,52 +202,18 @@ fn lay_out(analysis: &Analysis, kept: &Kept, groups: &mut [AxisGroup]) {
     }
 }
 
-/// For each value, its first reader if it is stored.
-fn readers(analysis: &Analysis) -> Vec<Option<Reader<'_>>> {
-    let graph = analysis.graph();
-    let mut readers = vec![None; graph.values().len()];
-    for (id, _) in graph.nodes() {
-        for (index, slot) in NodeView::new(graph, id).slots().iter().enumerate() {
-            if let Some(value) = slot.value.filter(|&value| graph.value(value).origin.is_stored()) {
-                readers[value.index()].get_or_insert((id, index, slot.argument));
-            }
-        }
-    }
-    readers
-}
-
-fn member(analysis: &Analysis, reader: Reader, value: ValueId, dim: usize, layout: Layout) -> Member {
-    let graph = analysis.graph();
-    let (node, slot, argument) = reader;
+fn member(readers: &Readers<'_>, value: ValueId, dim: usize, axis: AxisId, layout: Layout) -> Member {
+    let graph = readers.analysis.graph();
+    let (node, _, argument) = readers.of(value).expect("only what is read has places");
     let stored = graph.value(value);
     Member {
         value,
         name: stored.name.clone(),
         trained: stored.origin == Origin::Parameter,
         dim,
-        side: side(analysis, node, slot, dim),
+        side: readers.side(value, dim, axis),
         reader: (node, graph.node(node).op.clone(), argument.to_owned()),
         layout,
-    }
-}
-
-/// What a dimension is to the node that reads it: summed over, made by summing over another, or neither.
-fn side(analysis: &Analysis, node: NodeId, slot: usize, dim: usize) -> Side {
-    let Some(rule) = analysis.node_axes(node).map(|axes| &axes.rule) else { return Side::PerCoordinate };
-    let Some(Some(terms)) = rule.operands.get(slot) else { return Side::PerCoordinate };
-    let given = |factor: usize| rule.results.iter().flatten().any(|term| term.mentions(factor));
-    let summed = |term: &Term| {
-        let (mut any, mut kept) = (false, false);
-        term.each_factor(&mut |factor| {
-            any = true;
-            kept |= given(factor);
-        });
-        any && !kept
-    };
-    match terms.get(dim) {
-        Some(term) if summed(term) => Side::Input,
-        Some(_) if terms.iter().any(summed) => Side::Output,
-        _ => Side::PerCoordinate,
     }
 }
 

@@ -19,6 +19,8 @@ mod memory;
 mod positions;
 mod profile;
 mod rewrite;
+mod roles;
+mod sides;
 mod sites;
 #[cfg(test)]
 mod soundness;
@@ -32,7 +34,7 @@ use axes::{Axes, Axis};
 pub use count::Counts;
 pub use explain::Step;
 pub use expr::Expr;
-pub use group::{Group, Member, Pin, Side};
+pub use group::{Group, Member, Pin, Role, Side};
 pub use groups::AxisGroup;
 pub use kept::Kept;
 pub use layout::Layout;

@@ -69,7 +69,7 @@ fn suspects(graph: &Graph, nodes: &[Option<NodeAxes>], axes: &[Axis], written: b
 
 /// What a node does to a factor of its rule.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Use {
+pub(super) enum Use {
     /// It is an axis of a result.
     Kept,
     /// Several operands have it and no result.
@@ -78,7 +78,7 @@ enum Use {
     Reduced,
 }
 
-fn factor_use(rule: &Rule, factor: usize) -> Use {
+pub(super) fn factor_use(rule: &Rule, factor: usize) -> Use {
     if rule.results.iter().flatten().any(|term| term.mentions(factor)) {
         return Use::Kept;
     }
@@ -89,7 +89,8 @@ fn mentions(rule: &Rule, slot: usize, factor: usize) -> bool {
     rule.operands[slot].iter().flatten().any(|term| term.mentions(factor))
 }
 
-fn slots_with(rule: &Rule, factor: usize) -> impl Iterator<Item = usize> + '_ {
+/// The operands that have a factor.
+pub(super) fn slots_with(rule: &Rule, factor: usize) -> impl Iterator<Item = usize> + '_ {
     (0..rule.operands.len()).filter(move |&slot| mentions(rule, slot, factor))
 }
 

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Override;
+
 /// How much of the groups is to be cut by the end of a run, and the limits that hold at every step of it.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,9 +23,14 @@ pub struct Limits {
     /// holds of the part of each. Default: 1.
     pub round_to: usize,
     /// What is left alone: the names of parameters (`conv1.weight`) or of layers (`conv1`, with all that is below), with `*`, `?` and
-    /// `[…]` as in file names, for all dimensions or for one (`conv1.weight:0`). A group is left alone when one of its members is named.
-    /// A layer named whole keeps its input side too, and with it the outputs of what feeds it. Default: none.
+    /// `[…]` as in file names, for all dimensions, for one (`conv1.weight:0`), or for one side: `conv1:in` what the layer sums over,
+    /// `conv1:out` what it makes, its bias and what a norm scales among it. A group is left alone when one of its members is named.
+    /// A layer named whole keeps its input side too, and with it the outputs of what feeds it. `@heads`, `@head-dims` and `@channels`
+    /// name groups by their [`Role`](crate::deps::Role): where `@head-dims` are ignored, whole heads go and no part of one.
+    /// Default: none.
     pub ignore: Vec<String>,
+    /// What holds for some groups in place of the above; of several that name a group the first. Default: none.
+    pub overrides: Vec<Override>,
 }
 
 /// What a ratio is a share of.
@@ -55,6 +62,7 @@ impl Default for Limits {
             max_ratio: 1.0,
             round_to: 1,
             ignore: Vec::new(),
+            overrides: Vec::new(),
         }
     }
 }
@@ -102,6 +110,13 @@ impl Limits {
         self
     }
 
+    /// Adds an override to [`overrides`](Self::overrides), after those that are there.
+    #[must_use]
+    pub fn with_override(mut self, of: Override) -> Self {
+        self.overrides.push(of);
+        self
+    }
+
     /// Checks the numbers; names are checked against groups where they are used.
     pub fn validate(&self) -> Result<(), LimitsError> {
         if !(0.0..1.0).contains(&self.target_ratio) {
@@ -115,6 +130,9 @@ impl Limits {
         }
         if self.round_to == 0 {
             return Err(LimitsError::RoundTo);
+        }
+        for (index, of) in self.overrides.iter().enumerate() {
+            of.validate().map_err(|error| error.of_override(index))?;
         }
         Ok(())
     }
@@ -136,22 +154,48 @@ pub enum LimitsError {
     /// Sizes are to be multiples of nothing.
     #[error("round_to is 0; use 1 for no rounding")]
     RoundTo,
-    /// A name to ignore is no glob.
-    #[error("ignore: `{pattern}` is no name or glob: {problem}")]
-    IgnoreGlob {
+    /// An override is of no groups.
+    #[error("groups is empty; name the groups that it holds for, such as `conv1` or `@heads`")]
+    NoGroups,
+    /// A name is no glob.
+    #[error("{list}: `{pattern}` is no name or glob: {problem}")]
+    Glob {
+        /// The list that it is in, `ignore` or `groups`.
+        list: &'static str,
         /// The name as written.
         pattern: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// A name to ignore is that of nothing.
-    #[error("ignore: `{pattern}` matches no parameter that has an axis in a group{}", suggestion(.nearest.as_deref()))]
-    IgnoreUnmatched {
+    /// A name is that of nothing.
+    #[error("{list}: `{pattern}` matches no {}{}", sought(.pattern), suggestion(.nearest.as_deref()))]
+    Unmatched {
+        /// The list that it is in, `ignore` or `groups`.
+        list: &'static str,
         /// The name as written.
         pattern: String,
         /// The most similar name that there is.
         nearest: Option<String>,
     },
+    /// An override makes no sense.
+    #[error("overrides[{index}]: {problem}")]
+    Override {
+        /// Which one, counted from 0.
+        index: usize,
+        /// Why.
+        problem: Box<LimitsError>,
+    },
+}
+
+impl LimitsError {
+    pub(super) fn of_override(self, index: usize) -> Self {
+        Self::Override { index, problem: Box::new(self) }
+    }
+}
+
+/// What a name is sought among.
+fn sought(pattern: &str) -> &'static str {
+    if pattern.starts_with('@') { "group by its role" } else { "parameter that has an axis in a group" }
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

@@ -3,9 +3,11 @@
 //! [`select`] makes a [`Plan`] from scores under [`Limits`] and says for every group what became of it. A plan touches no
 //! tensor: it can be printed, edited, saved and checked against groups before it is applied.
 
-mod ignore;
+mod held;
 mod limits;
+mod names;
 mod outlook;
+mod overrides;
 mod rank;
 mod select;
 mod space;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use limits::{Limits, LimitsError, Scope};
 pub use outlook::{StopReason, can_prune_further, stop_reason};
+pub use overrides::Override;
 pub use select::{Channels, SelectError, Selection, select};
 pub use verdict::{GroupVerdict, Reason, ScoreSummary, Verdict};
 

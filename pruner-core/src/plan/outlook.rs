@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ignore::ignored;
-use super::space::{Space, is_above, pool_sizes, remaining};
+use super::held::{Held, totals};
+use super::space::Space;
 use super::{Limits, LimitsError};
 use crate::deps::Group;
 
@@ -48,43 +48,36 @@ pub fn can_prune_further(groups: &[&dyn Group], limits: &Limits) -> Result<bool,
 
 /// Why no later step can cut anything; `None` if one could.
 pub fn stop_reason(groups: &[&dyn Group], limits: &Limits) -> Result<Option<StopReason>, LimitsError> {
-    limits.validate()?;
-    let ignored = ignored(groups, &limits.ignore)?;
-    let spaces: Vec<Space> = groups
-        .iter()
-        .filter(|group| group.pin().is_none() && !ignored.contains_key(&group.id()))
-        .map(|group| Space::new(*group, limits))
-        .collect();
-    Ok(stop_of(&spaces, limits))
+    let held = Held::new(groups, limits)?;
+    let free = groups.iter().filter(|group| held.lets_cut(**group));
+    let spaces: Vec<Space> = free.map(|group| Space::new(*group, &held)).collect();
+    Ok(stop_of(&spaces))
 }
 
-pub(super) fn stop_of(spaces: &[Space], limits: &Limits) -> Option<StopReason> {
-    let ratio = limits.target_ratio;
-    let initial: usize = spaces.iter().map(|space| space.initial).sum();
-    let size: usize = spaces.iter().map(|space| space.size).sum();
+pub(super) fn stop_of(spaces: &[Space]) -> Option<StopReason> {
     if spaces.is_empty() {
         return Some(StopReason::NothingPrunable);
     }
+    let totals = totals(spaces);
+    let can_cut = |space: &Space| space.cuts().next().is_some();
     // The groups that must still give something, and how much each may be asked for at most.
-    let pools = pool_sizes(spaces.iter());
-    let above = |space: &Space| {
-        let (initial, size) = pools[&space.pool];
-        size.saturating_sub(remaining(initial, ratio))
-    };
-    let asked = spaces.iter().map(|space| (space, above(space))).filter(|(_, asked)| *asked > 0);
+    let asked = spaces.iter().map(|space| (space, totals[&space.pool].above(1.0))).filter(|(_, asked)| *asked > 0);
     let asked: Vec<(&Space, usize)> = asked.collect();
     if asked.iter().any(|(space, asked)| space.largest_cut(*asked) > 0) {
-        None
-    } else if asked.iter().any(|(space, _)| space.cuts().next().is_some()) {
-        Some(StopReason::Rounding)
-    } else if !asked.is_empty() {
-        Some(StopReason::Limits)
-    } else if size < initial || !is_above(size, initial, ratio) {
-        Some(StopReason::TargetReached)
-    } else if spaces.iter().any(|space| space.cuts().next().is_some()) {
-        // Less than one coordinate is asked for.
-        Some(StopReason::Rounding)
-    } else {
-        Some(StopReason::Limits)
+        return None;
     }
+    if !asked.is_empty() {
+        let rounding = asked.iter().any(|(space, _)| can_cut(space));
+        return Some(if rounding { StopReason::Rounding } else { StopReason::Limits });
+    }
+    // Of what is above its target less than one coordinate is asked for.
+    let mut above = spaces.iter().filter(|space| totals[&space.pool].is_above(1.0)).peekable();
+    let untouched = spaces.iter().all(|space| space.size == space.initial);
+    Some(if above.peek().is_none() || !untouched {
+        StopReason::TargetReached
+    } else if above.any(can_cut) {
+        StopReason::Rounding
+    } else {
+        StopReason::Limits
+    })
 }

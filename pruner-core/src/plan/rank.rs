@@ -3,8 +3,8 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::Limits;
-use super::space::{Members, Pool, Space, is_above, remaining};
+use super::held::{Held, Pool, Total};
+use super::space::{Members, Space};
 use super::verdict::{GroupVerdict, Reason, ScoreSummary, Verdict};
 use crate::deps::Group;
 
@@ -25,18 +25,13 @@ pub(super) struct State<'a> {
 }
 
 impl<'a> State<'a> {
-    pub(super) fn new(
-        group: &'a dyn Group,
-        scores: Option<&'a Vec<f64>>,
-        ignored: Option<&String>,
-        limits: &Limits,
-    ) -> Self {
-        let space = Space::new(group, limits);
+    pub(super) fn new(group: &'a dyn Group, scores: Option<&'a Vec<f64>>, held: &Held<'_>) -> Self {
+        let space = Space::new(group, held);
         let given = scores.map_or(&[][..], Vec::as_slice);
         let non_finite = given.iter().position(|score| !score.is_finite());
         let reason = if let Some(pin) = group.pin() {
             Some(Reason::Pinned { pin: pin.clone() })
-        } else if let Some(pattern) = ignored {
+        } else if let Some(pattern) = held.ignored(group.id()) {
             Some(Reason::Ignored { pattern: pattern.clone() })
         } else if scores.is_none() {
             Some(Reason::NoScore)
@@ -55,18 +50,18 @@ impl<'a> State<'a> {
             ranks,
         };
         if !given.is_empty() && non_finite.is_none() {
-            state.rank(limits);
+            state.rank();
         }
         state
     }
 
-    fn rank(&mut self, limits: &Limits) {
+    fn rank(&mut self) {
         let mut order: Vec<usize> = (0..self.scores.len()).collect();
         // A stable sort breaks ties by coordinate.
         order.sort_by(|&a, &b| compare(self.scores[a], self.scores[b]));
         let sorted: Vec<f64> = order.iter().map(|&index| self.scores[index]).collect();
         self.summary = ScoreSummary::of_sorted(&sorted);
-        self.ranked = Members::new(self.group, limits).admissible(order);
+        self.ranked = Members::new(self.group, self.space.min_channels).admissible(order);
         self.space.movable = self.ranked.len();
     }
 
@@ -137,15 +132,6 @@ fn compare(a: f64, b: f64) -> Ordering {
     (a + 0.0).total_cmp(&(b + 0.0))
 }
 
-pub(super) fn cut_local(states: &mut [State<'_>], ratio: f64) {
-    for state in states.iter_mut().filter(|state| state.ranks) {
-        let asked = state.space.above(ratio);
-        state.taken = state.space.largest_cut(asked);
-        let met = !is_above(state.space.size, state.space.initial, ratio);
-        state.reason = state.explain(met, asked);
-    }
-}
-
 /// The next cut of a group; the least of all is made first.
 struct Next {
     /// The mean score of the coordinates of the cut.
@@ -161,7 +147,7 @@ struct Next {
 impl Next {
     fn of(states: &[State<'_>], index: usize) -> Option<Self> {
         let state = &states[index];
-        let taken = state.space.cuts().find(|&cut| cut > state.taken)?;
+        let taken = state.space.cut_after(state.taken)?;
         let cut = &state.ranked[state.taken..taken];
         let (first, last) = (state.scores[cut[0]], state.scores[cut[cut.len() - 1]]);
         // Dividing first keeps the sum finite; the mean of equal scores is that score in spite of rounding.
@@ -190,24 +176,22 @@ impl PartialEq for Next {
 
 impl Eq for Next {}
 
-/// Cuts the groups of every pool together.
-pub(super) fn cut_pools(states: &mut [State<'_>], limits: &Limits, ratio: f64) {
+/// Cuts the groups of every pool together, to the part `progress` of its target.
+pub(super) fn cut_pools(states: &mut [State<'_>], progress: f64) {
     let mut pools: BTreeMap<Pool, Vec<usize>> = BTreeMap::new();
     for (index, state) in states.iter().enumerate().filter(|(_, state)| state.ranks) {
         pools.entry(state.space.pool.clone()).or_default().push(index);
     }
     for pool in pools.values() {
-        cut_together(states, pool, limits, ratio);
+        cut_together(states, pool, progress);
     }
 }
 
 /// Cuts the groups of a pool, which all have scores.
-fn cut_together(states: &mut [State<'_>], pool: &[usize], limits: &Limits, ratio: f64) {
-    let initial: usize = pool.iter().map(|&index| states[index].space.initial).sum();
-    let size: usize = pool.iter().map(|&index| states[index].space.size).sum();
-    let mut left = size.saturating_sub(remaining(initial, ratio));
-    let mut left_in_run = size.saturating_sub(remaining(initial, limits.target_ratio));
-    let met = !is_above(size, initial, ratio);
+fn cut_together(states: &mut [State<'_>], pool: &[usize], progress: f64) {
+    let total = Total::of(pool.iter().map(|&index| &states[index].space));
+    let (mut left, mut left_in_run) = (total.above(progress), total.above(1.0));
+    let met = !total.is_above(progress);
 
     let mut heap: BinaryHeap<Reverse<Next>> =
         pool.iter().filter_map(|&index| Next::of(states, index)).map(Reverse).collect();

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ignore::ignored;
+use super::held::{Held, Total, totals};
 use super::outlook::stop_of;
-use super::rank::{State, cut_local, cut_pools};
-use super::space::{NOISE, Space, pool_sizes, remaining};
+use super::rank::{State, cut_pools};
+use super::space::{NOISE, Space};
 use super::verdict::{GroupVerdict, Reason, Verdict};
-use super::{Limits, LimitsError, Plan, PlanError, Scope, StopReason, by_id};
+use super::{Limits, LimitsError, Plan, PlanError, StopReason, by_id};
 use crate::deps::Group;
 use crate::ids::GroupId;
 
@@ -22,7 +22,8 @@ pub struct Selection {
     pub verdicts: Vec<GroupVerdict>,
     /// The part of the target that this step goes to.
     pub progress: f64,
-    /// The target ratio of the run.
+    /// The share of the coordinates of all groups that may be cut which is to be gone at the end of the run. It is the target ratio of
+    /// the limits but for what overrides make of it.
     pub target_ratio: f64,
     /// The coordinates of all groups that may be cut.
     pub channels: Channels,
@@ -102,6 +103,8 @@ pub enum SelectError {
 ///   this step may still take and a later step can take it, the step ends, so that small groups do not pay for large cuts.
 /// - *Isomorphic*: as global, among the groups that are made alike.
 ///
+/// Groups to which an override gives a scope or a ratio are cut as if there were no others, to the same `progress` of their target.
+///
 /// A step never takes more than asked. Everything refers to the sizes before the first cut, so what rounding leaves in one step
 /// is made up for in a later one. A group with a score that is not finite, or with none, is left out, and the others go on without it.
 pub fn select(
@@ -110,7 +113,6 @@ pub fn select(
     limits: &Limits,
     progress: f64,
 ) -> Result<Selection, SelectError> {
-    limits.validate()?;
     if !(0.0..=1.0 + NOISE).contains(&progress) {
         return Err(SelectError::Progress(progress));
     }
@@ -118,32 +120,30 @@ pub fn select(
     check_scores(groups, scores)?;
     let mut groups = groups.to_vec();
     groups.sort_by_key(|group| group.id());
-    let ignored = ignored(&groups, &limits.ignore)?;
-
-    let ratio = limits.target_ratio * progress;
-    let mut states: Vec<State> = groups
-        .iter()
-        .map(|group| State::new(*group, scores.get(&group.id()), ignored.get(&group.id()), limits))
-        .collect();
-    match limits.scope {
-        Scope::Local => cut_local(&mut states, ratio),
-        Scope::Global | Scope::Isomorphic => cut_pools(&mut states, limits, ratio),
-    }
+    let held = Held::new(&groups, limits)?;
+    let mut states: Vec<State> =
+        groups.iter().map(|group| State::new(*group, scores.get(&group.id()), &held)).collect();
+    cut_pools(&mut states, progress);
 
     let plan = states
         .iter()
         .map(|state| (state.group.id(), state.cut().iter().map(|&index| state.group.coordinates()[index])))
         .collect();
     let spaces: Vec<Space> = states.iter().filter_map(State::space_after).collect();
+    let totals = totals(&spaces);
+    let initial = spaces.iter().map(|space| space.initial).sum();
     let channels = Channels {
-        initial: spaces.iter().map(|space| space.initial).sum(),
+        initial,
         before: states.iter().filter(|state| state.takes_part()).map(|state| state.space.size).sum(),
         after: spaces.iter().map(|space| space.size).sum(),
-        asked: pool_sizes(spaces.iter()).values().map(|(initial, _)| remaining(*initial, ratio)).sum(),
+        asked: totals.values().map(|total| total.remaining(progress)).sum(),
     };
-    let stop = stop_of(&spaces, limits);
+    // Where no override sets a ratio it is that of the limits to the last bit.
+    let more = |total: &Total| (total.ratio - limits.target_ratio) * total.initial as f64 / initial as f64;
+    let target_ratio = limits.target_ratio + totals.values().map(more).sum::<f64>();
+    let stop = stop_of(&spaces);
     let verdicts = states.into_iter().map(State::into_verdict).collect();
-    Ok(Selection { plan, verdicts, progress, target_ratio: limits.target_ratio, channels, stop })
+    Ok(Selection { plan, verdicts, progress, target_ratio, channels, stop })
 }
 
 impl Selection {
@@ -155,7 +155,7 @@ impl Selection {
     /// The selection with `plan` in place of its own: its verdicts and counts say what `plan` does.
     pub fn with_plan(mut self, plan: Plan, groups: &[&dyn Group], limits: &Limits) -> Result<Self, SelectError> {
         plan.validate(groups)?;
-        let ignored = ignored(groups, &limits.ignore)?;
+        let held = Held::new(groups, limits)?;
         let groups = by_id(groups);
         let mut spaces = Vec::new();
         for verdict in &mut self.verdicts {
@@ -173,12 +173,12 @@ impl Selection {
                     count => Verdict::Cut { count },
                 };
             }
-            if group.pin().is_none() && !ignored.contains_key(&verdict.group) {
-                spaces.push(Space::new(group, limits).after(cut.len()));
+            if held.lets_cut(group) {
+                spaces.push(Space::new(group, &held).after(cut.len()));
             }
         }
         self.channels.after = spaces.iter().map(|space| space.size).sum();
-        self.stop = stop_of(&spaces, limits);
+        self.stop = stop_of(&spaces);
         self.plan = plan;
         Ok(self)
     }

@@ -1,10 +1,9 @@
 //! How far a group can be cut: sizes at which it may stop, and what each of its members must keep.
 
-use std::collections::BTreeMap;
+use std::iter;
 
-use super::{Limits, Scope};
-use crate::deps::{Group, Layout, Member, Side};
-use crate::ids::GroupId;
+use super::held::{Held, Pool};
+use crate::deps::{Group, Layout};
 
 /// Less than any share of a coordinate that is meant, more than the error of the arithmetic: `16 · (1 − 0.5)` is 8 and not 9.
 pub(super) const NOISE: f64 = 1e-9;
@@ -20,51 +19,13 @@ pub(super) fn is_above(size: usize, initial: usize, ratio: f64) -> bool {
     size as f64 > initial as f64 * (1.0 - ratio) + initial as f64 * NOISE
 }
 
-/// The groups that lose a share of their coordinates together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Pool {
-    /// One alone.
-    One(GroupId),
-    /// All.
-    All,
-    /// Those whose members are read alike: by which operation as which argument, in which dimension, on which side.
-    Alike(Vec<(String, String, usize, Side)>),
-}
-
-impl Pool {
-    fn of(group: &dyn Group, scope: Scope) -> Self {
-        match scope {
-            Scope::Local => Self::One(group.id()),
-            Scope::Global => Self::All,
-            Scope::Isomorphic => {
-                let read = |member: &Member| {
-                    let (_, op, argument) = &member.reader;
-                    (op.clone(), argument.clone(), member.dim, member.side)
-                };
-                let mut members: Vec<_> = group.members().iter().map(read).collect();
-                members.sort();
-                Self::Alike(members)
-            }
-        }
-    }
-}
-
-/// The coordinates of a pool: before the first cut, and now.
-pub(super) fn pool_sizes<'s>(spaces: impl Iterator<Item = &'s Space>) -> BTreeMap<&'s Pool, (usize, usize)> {
-    let mut sizes: BTreeMap<&Pool, (usize, usize)> = BTreeMap::new();
-    for space in spaces {
-        let (initial, size) = sizes.entry(&space.pool).or_default();
-        *initial += space.initial;
-        *size += space.size;
-    }
-    sizes
-}
-
 /// The sizes of a group and the limits on them, in coordinates.
 #[derive(Clone, Debug)]
 pub(super) struct Space {
     /// With which groups it is cut.
     pub(super) pool: Pool,
+    /// The share of the pool to be gone at the end of the run.
+    pub(super) ratio: f64,
     /// Before the first cut.
     pub(super) initial: usize,
     /// Now.
@@ -80,9 +41,11 @@ pub(super) struct Space {
 }
 
 impl Space {
-    pub(super) fn new(group: &dyn Group, limits: &Limits) -> Self {
+    pub(super) fn new(group: &dyn Group, held: &Held<'_>) -> Self {
+        let limits = held.of(group.id());
         let mut space = Self {
-            pool: Pool::of(group, limits.scope),
+            pool: held.pool(group),
+            ratio: limits.target_ratio,
             initial: group.initial_size(),
             size: group.size(),
             granularity: granularity(group, limits.round_to),
@@ -90,7 +53,7 @@ impl Space {
             max_ratio_keeps: remaining(group.initial_size(), limits.max_ratio),
             movable: 0,
         };
-        space.movable = Members::new(group, limits).admissible(0..space.size).len();
+        space.movable = Members::new(group, limits.min_channels).admissible(0..space.size).len();
         space
     }
 
@@ -106,23 +69,20 @@ impl Space {
 
     /// How many coordinates a cut may take, ascending.
     pub(super) fn cuts(&self) -> impl Iterator<Item = usize> + '_ {
-        let below = self.size.saturating_sub(1) / self.granularity;
-        (1..=below)
-            .rev()
-            .map(|multiple| multiple * self.granularity)
-            .take_while(|&size| size >= self.floor())
-            .map(|size| self.size - size)
-            .take_while(|&cut| cut <= self.movable)
+        iter::successors(self.cut_after(0), |&cut| self.cut_after(cut))
+    }
+
+    /// The next larger cut once `taken` coordinates go.
+    pub(super) fn cut_after(&self, taken: usize) -> Option<usize> {
+        let multiples = self.size.checked_sub(taken + 1)? / self.granularity;
+        let size = multiples * self.granularity;
+        let cut = self.size - size;
+        (size >= self.floor() && cut <= self.movable).then_some(cut)
     }
 
     /// The most that a cut may take when `asked` are to go.
     pub(super) fn largest_cut(&self, asked: usize) -> usize {
         self.cuts().take_while(|&cut| cut <= asked).last().unwrap_or(0)
-    }
-
-    /// How many coordinates above the target of its own the group is.
-    pub(super) fn above(&self, ratio: f64) -> usize {
-        self.size.saturating_sub(remaining(self.initial, ratio))
     }
 }
 
@@ -166,7 +126,7 @@ pub(super) struct Members {
 }
 
 impl Members {
-    pub(super) fn new(group: &dyn Group, limits: &Limits) -> Self {
+    pub(super) fn new(group: &dyn Group, min_channels: usize) -> Self {
         let size = group.size();
         let mut members = Self { members_of: vec![Vec::new(); size], spare: Vec::new() };
         let complete = |layout: &Layout| layout.regular().is_some_and(|(coordinates, _)| coordinates >= size);
@@ -182,7 +142,7 @@ impl Members {
                     members_of.push(members.spare.len());
                 }
             }
-            let kept = limits.min_channels.clamp(1, present.len().max(1));
+            let kept = min_channels.clamp(1, present.len().max(1));
             members.spare.push(present.len().saturating_sub(kept));
         }
         members

@@ -1,7 +1,7 @@
 //! A group for tests, made by hand and cut without a network.
 
 use super::Plan;
-use crate::deps::{Group, Layout, Member, Pin, Side};
+use crate::deps::{Group, Layout, Member, Pin, Role, Side};
 use crate::ids::{GroupId, NodeId, ValueId};
 
 #[derive(Clone, Debug)]
@@ -12,6 +12,7 @@ pub(crate) struct TestGroup {
     coordinates: Vec<u32>,
     members: Vec<Member>,
     pin: Option<Pin>,
+    role: Role,
 }
 
 impl TestGroup {
@@ -24,6 +25,7 @@ impl TestGroup {
             coordinates: (0..size as u32).collect(),
             members: Vec::new(),
             pin: None,
+            role: Role::Channels,
         };
         group.with_member(&format!("{layer}.weight"), 0, Layout::Identity(size))
     }
@@ -48,6 +50,10 @@ impl TestGroup {
 
     pub(crate) fn pinned(self, pin: Pin) -> Self {
         Self { pin: Some(pin), ..self }
+    }
+
+    pub(crate) fn with_role(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 
     /// The group after the cuts of `plan`.
@@ -108,5 +114,9 @@ impl Group for TestGroup {
 
     fn inexact(&self) -> Option<NodeId> {
         None
+    }
+
+    fn role(&self) -> Role {
+        self.role
     }
 }

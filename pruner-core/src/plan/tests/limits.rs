@@ -1,4 +1,4 @@
-//! Limits and names to ignore.
+//! Limits that make no sense, and limits as data.
 
 use super::*;
 
@@ -33,7 +33,41 @@ fn limits_that_make_no_sense_are_refused() {
     check_error(&Limits::default().with_ignored("layer1.0.conv3"), &unmatched("layer1.0.conv3", "; did you mean `layer1.0.conv1`?"));
     check_error(&Limits::default().with_ignored("fc.weight:1"), &unmatched("fc.weight:1", "; did you mean `fc.weight:0`?"));
     check_error(&Limits::default().with_ignored("transformer"), &unmatched("transformer", ""));
+    check_error(&Limits::default().with_ignored("fc.weight:in"), &unmatched("fc.weight:in", "; did you mean `fc.weight:0`?"));
+    check_error(&Limits::default().with_ignored("layer1.0.conv1:in"), &unmatched("layer1.0.conv1:in", "; did you mean `layer1.0.conv2:in`?"));
     check_error(&Limits::default().with_ignored("fc[.weight"), "ignore: `fc[.weight` is no name or glob: invalid range pattern");
+    let role = |pattern, suggestion| format!("ignore: `{pattern}` matches no group by its role{suggestion}");
+    check_error(&Limits::default().with_ignored("@heads"), &role("@heads", ""));
+    check_error(&Limits::default().with_ignored("@channel"), &role("@channel", "; did you mean `@channels`?"));
+}
+
+#[test]
+fn an_override_that_makes_no_sense_is_refused_with_its_number() {
+    let check = |of: Override, expected: &str| {
+        check_error(&Limits::default().with_override(Override::new(["fc"])).with_override(of), expected);
+    };
+    let fc = || Override::new(["fc"]);
+    check(
+        Override::default(),
+        "overrides[1]: groups is empty; name the groups that it holds for, such as `conv1` or `@heads`",
+    );
+    check(
+        fc().with_target_ratio(1.0),
+        "overrides[1]: target_ratio is 1; it is a share of the channels to remove, at least 0 and less than 1",
+    );
+    check(
+        fc().with_max_ratio(f64::NAN),
+        "overrides[1]: max_ratio is NaN; it is a share of the channels of a group, at least 0 and at most 1",
+    );
+    check(fc().with_min_channels(0), "overrides[1]: min_channels is 0; a layer keeps at least 1");
+    check(fc().with_round_to(0), "overrides[1]: round_to is 0; use 1 for no rounding");
+    check(Override::new(["fc", "fd"]), "overrides[1]: groups: `fd` matches no parameter that has an axis in a group");
+    check(
+        Override::new(["layer1.0.conv4"]),
+        "overrides[1]: groups: `layer1.0.conv4` matches no parameter that has an axis in a group; did you mean `layer1.0.conv1`?",
+    );
+    check(Override::new(["@head-dims"]), "overrides[1]: groups: `@head-dims` matches no group by its role");
+    check(Override::new(["fc["]), "overrides[1]: groups: `fc[` is no name or glob: invalid range pattern");
 }
 
 #[test]
@@ -48,40 +82,24 @@ fn a_progress_that_is_no_part_of_a_whole_is_refused() {
     assert_eq!(selection.expect("it is 1 but for rounding").plan.coordinates_cut(), 2);
 }
 
-/// The groups that are left alone when `pattern` is ignored.
-#[track_caller]
-fn check_ignored(pattern: &str, expected: &[usize]) {
-    // g0 is made by conv1 and read by conv2, which makes g1; fc reads g1 and makes g2.
-    let groups = [
-        TestGroup::new(0, "layer1.conv1", 4).with_member("layer1.conv2.weight", 1, crate::deps::Layout::Identity(4)),
-        TestGroup::new(1, "layer1.conv2", 4).with_member("fc.weight", 1, crate::deps::Layout::Identity(4)),
-        TestGroup::new(2, "fc", 4),
-    ];
-    let limits = Limits::default().with_ignored(pattern);
-    let selection = select(&refs(&groups), &scores(&groups, ascending), &limits, 1.0).expect("the pattern matches");
-    let ignored: Vec<usize> =
-        (0..3).filter(|&index| matches!(reason(&selection, index), Some(Reason::Ignored { .. }))).collect();
-    assert_eq!(ignored, expected, "{pattern}");
-    assert!(ignored.iter().all(|&index| selection.plan.cut(g(index)).is_empty()));
-    assert_eq!(selection.channels.initial, 4 * (3 - expected.len()));
-}
-
-#[test]
-fn a_layer_a_parameter_or_one_side_of_it_is_left_alone() {
-    check_ignored("layer1.conv1", &[0]);
-    check_ignored("layer1.conv2", &[0, 1]);
-    check_ignored("layer1.conv2.weight", &[0, 1]);
-    check_ignored("layer1.conv2.weight:0", &[1]);
-    check_ignored("layer1.conv2:1", &[0]);
-    check_ignored("layer1", &[0, 1]);
-    check_ignored("fc.weight:0", &[2]);
-    check_ignored("*.conv?.weight:0", &[0, 1]);
-    check_ignored("*", &[0, 1, 2]);
-}
-
 #[test]
 fn limits_are_read_from_a_part_of_them_and_refuse_what_is_no_limit() {
     let limits: Limits = serde_json::from_str(r#"{"target_ratio": 0.25, "scope": "global"}"#).expect("it is JSON");
     assert_eq!(limits, Limits::new(0.25).with_scope(Scope::Global));
     assert!(serde_json::from_str::<Limits>(r#"{"ratio": 0.25}"#).is_err());
+}
+
+#[test]
+fn overrides_are_read_and_refuse_what_is_no_limit() {
+    let read = |text: &str| serde_json::from_str::<Limits>(text);
+    let limits = read(r#"{"overrides": [{"groups": ["@heads", "conv1"], "scope": "global", "min_channels": 2}]}"#);
+    let of = Override::new(["@heads", "conv1"]).with_scope(Scope::Global).with_min_channels(2);
+    let expected = Limits::default().with_override(of);
+    assert_eq!(limits.expect("it is JSON"), expected);
+    let again = serde_json::to_string(&expected).expect("limits serialise");
+    assert_eq!(read(&again).expect("it was just written"), expected);
+    let error = read(r#"{"overrides": [{"groups": ["a"], "ratio": 0.5}]}"#).expect_err("it is called target_ratio");
+    assert!(error.to_string().starts_with("unknown field `ratio`, expected one of"), "{error}");
+    let error = read(r#"{"overrides": [{"target_ratio": 0.5}]}"#).expect_err("it is of no groups");
+    assert!(error.to_string().starts_with("missing field `groups`"), "{error}");
 }

@@ -1,6 +1,8 @@
 //! Tests of plans, limits and selection.
 
 mod limits;
+mod names;
+mod overrides;
 mod plan;
 mod properties;
 mod select;
