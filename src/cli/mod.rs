@@ -11,6 +11,7 @@ mod progress;
 mod prune;
 mod replay;
 mod run;
+mod schema;
 mod settings;
 mod shell;
 mod stats;
@@ -52,6 +53,8 @@ enum Command {
     Stats(stats::Stats),
     /// List the criteria and schedulers that a config can name.
     List(list::List),
+    /// Print the JSON schema of a config.
+    Schema(schema::Schema),
     /// Print the completions for a shell.
     Completions(shell::Completions),
     /// Print the manual page.
@@ -78,6 +81,7 @@ impl Cli {
             Command::Replay(replay) => replay.run(output)?,
             Command::Stats(stats) => stats.run(output)?,
             Command::List(list) => list.run(output)?,
+            Command::Schema(schema) => schema.run()?,
             Command::Completions(completions) => completions.run()?,
             Command::Man(man) => man.run()?,
         }
