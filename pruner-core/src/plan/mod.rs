@@ -6,6 +6,7 @@
 mod ignore;
 mod limits;
 mod outlook;
+mod prunable;
 mod rank;
 mod select;
 mod space;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use limits::{Limits, LimitsError, Scope};
 pub use outlook::{StopReason, can_prune_further, stop_reason};
+pub use prunable::prunable;
 pub use select::{Channels, SelectError, Selection, select};
 pub use verdict::{GroupVerdict, Reason, ScoreSummary, Verdict};
 
