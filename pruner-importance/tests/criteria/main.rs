@@ -1,4 +1,4 @@
-//! The criteria against numbers worked out by hand, against loops over single elements, and against their contract.
+//! The criteria and regularisers against numbers worked out by hand, against loops over single elements, and against their contract.
 
 mod bn_scale;
 mod contract;
@@ -9,5 +9,6 @@ mod mix;
 mod normalizer;
 mod random;
 mod reference;
+mod regularizers;
 mod support;
 mod taylor;

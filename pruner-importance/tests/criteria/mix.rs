@@ -1,7 +1,7 @@
 //! `mix` by hand.
 
-use pruner_core::importance::{Importance, importance_from_config, score};
-use pruner_importance::{BnScale, Magnitude, Mix, Norm, Normalizer, Taylor};
+use pruner_core::importance::{Importance, Signal, importance_from_config, score};
+use pruner_importance::{BnScale, Flap, Magnitude, Mix, Norm, Normalizer, Taylor};
 use serde_json::json;
 
 use crate::support::{Case, close, conv_bn_conv, tensor};
@@ -27,8 +27,10 @@ fn what_has_nothing_to_say_is_left_out() {
 
 #[test]
 fn it_needs_what_its_criteria_need_and_refuses_a_part_of_nothing() {
-    assert!(!Mix::default().needs().gradients);
-    assert!(Mix::default().with(Taylor::default(), 1.0).needs().gradients);
+    assert!(Mix::default().needs().is_empty() && !Mix::default().compensates());
+    let mix = Mix::default().with(Taylor::default(), 1.0).with(Flap::default(), 1.0);
+    assert_eq!(mix.needs(), Signal::Gradients | Signal::Variance);
+    assert!(mix.compensates(), "one of its criteria does");
     let case = Case::new(2).plain(tensor(&[3.0, 1.0], &[2, 1]), 0);
     for part in [0.0, -1.0, f64::NAN] {
         let error = case.error(&Mix::new().with(Magnitude::default(), part));

@@ -7,15 +7,19 @@ use tch::{Device, Kind, Tensor};
 use crate::support::{Case, close, table};
 
 /// A random number below `below`, the same in every run.
-struct Draw(u64);
+pub(crate) struct Draw(u64);
 
 impl Draw {
-    fn below(&mut self, below: usize) -> usize {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, below: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % below
     }
 
-    fn layout(&mut self, size: usize) -> Layout {
+    pub(crate) fn layout(&mut self, size: usize) -> Layout {
         let (repeat, size_u32) = (1 + self.below(3), size as u32);
         match self.below(5) {
             0 => Layout::Identity(size),
@@ -38,7 +42,7 @@ impl Draw {
         }
     }
 
-    fn case(&mut self) -> Case {
+    pub(crate) fn case(&mut self) -> Case {
         let size = 1 + self.below(6);
         let mut case = Case::new(size);
         for _ in 0..=self.below(4) {
