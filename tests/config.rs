@@ -82,7 +82,10 @@ fn what_the_schema_forbids_the_library_refuses_with_the_key() {
         (json!({"limits": {"overrides": [{"group": []}]}}), "limits.overrides[0].group: unknown field `group`"),
         (json!({"calibration": {"data": "d", "loss": "hinge"}}), "calibration.loss: unknown variant `hinge`"),
         (json!({"calibration": {}}), "calibration: missing field `data`"),
-        (json!({"importance": {"importance": "taylor", "term": 1}}), "importance: importance `taylor`: unknown field `term`"),
+        (
+            json!({"importance": {"importance": "taylor", "term": 1}}),
+            "importance: importance `taylor`: unknown field `term`",
+        ),
         (json!({"importance": "tayler"}), "importance: "),
     ] {
         let error = Config::from_map(map(&config)).expect_err("it is wrong").to_string();

@@ -3,6 +3,7 @@
 use assert_cmd::Command;
 use pruner::importance::importance_from_config;
 use pruner::registry::{self, Kind, scheduler_from_config};
+use pruner::regularizer::regularizer_from_config;
 use serde_json::{Value, json};
 
 const IMPORTANCES: [&str; 17] = [
@@ -26,11 +27,13 @@ const IMPORTANCES: [&str; 17] = [
 ];
 const SCHEDULERS: [&str; 8] =
     ["cosine", "cubic", "exponential", "linear", "one-cycle", "one-shot", "polynomial", "table"];
+const REGULARIZERS: [&str; 3] = ["bn-l1", "group-lasso", "growing"];
 
 #[test]
 fn the_shipped_plugins_are_linked_and_listed_in_order() {
     let names: Vec<_> = registry::plugins().iter().map(|plugin| (plugin.kind.tag(), plugin.name)).collect();
     let expected = IMPORTANCES.map(|name| ("importance", name)).into_iter();
+    let expected = expected.chain(REGULARIZERS.map(|name| ("regularizer", name)));
     assert_eq!(names, expected.chain(SCHEDULERS.map(|name| ("scheduler", name))).collect::<Vec<_>>());
 }
 
@@ -47,6 +50,7 @@ fn every_plugin_is_written_as_it_is_read() {
         let config = Value::Object(config);
         let written = match plugin.kind {
             Kind::Importance => serde_json::to_value(importance_from_config(config.clone()).expect("it is read")),
+            Kind::Regularizer => serde_json::to_value(regularizer_from_config(config.clone()).expect("it is read")),
             Kind::Scheduler => serde_json::to_value(scheduler_from_config(config.clone()).expect("it is read")),
         };
         assert_eq!(written.expect("it is written"), config);
@@ -73,6 +77,17 @@ fn options_that_are_not_the_defaults_survive_too() {
         let importance = importance_from_config(config.clone()).expect("it is read");
         assert_eq!(serde_json::to_value(&importance).expect("it is written"), config);
     }
+    for config in [
+        json!({"regularizer": "bn-l1", "lambda": 0.5}),
+        json!({"regularizer": "group-lasso", "lambda": 0.0}),
+        json!({
+            "regularizer": "growing", "importance": {"importance": "random", "seed": 7}, "ratio": 0.25, "delta": 0.5,
+            "every": 3, "ceiling": 2.0, "state": {"step": 12, "picked": {"g0": [1, 5], "g3": []}},
+        }),
+    ] {
+        let regularizer = regularizer_from_config(config.clone()).expect("it is read");
+        assert_eq!(serde_json::to_value(&regularizer).expect("it is written"), config);
+    }
     let config = json!({"scheduler": "one-shot", "at": 3});
     let scheduler = scheduler_from_config(config.clone()).expect("it is read");
     assert_eq!(serde_json::to_value(&scheduler).expect("it is written"), config);
@@ -84,6 +99,11 @@ fn a_slip_in_a_name_gets_the_name_that_was_meant() {
     assert_eq!(
         error.to_string(),
         format!("unknown importance `magnitud` (did you mean `magnitude`?); known: {}", IMPORTANCES.join(", "))
+    );
+    let error = regularizer_from_config(json!("group-laso")).expect_err("no such regulariser");
+    assert_eq!(
+        error.to_string(),
+        format!("unknown regularizer `group-laso` (did you mean `group-lasso`?); known: {}", REGULARIZERS.join(", "))
     );
     let error = scheduler_from_config(json!("one_shot")).expect_err("no such scheduler");
     assert_eq!(
@@ -119,6 +139,10 @@ fn the_command_lists_one_kind_alone_and_in_json() {
     assert_eq!(names, SCHEDULERS);
     assert_eq!(listing[5]["options"], json!({"at": 1}));
     assert_eq!(listing[5]["kind"], "scheduler");
+    let listing: Value = serde_json::from_str(&list(&["regularizers", "--json"])).expect("it is JSON");
+    let names: Vec<_> = listing.as_array().expect("a list").iter().map(|entry| &entry["name"]).collect();
+    assert_eq!(names, REGULARIZERS);
+    assert_eq!(listing[1]["options"], json!({"lambda": 1e-4}));
     assert!(!list(&["importances"]).contains("one-shot"));
 }
 

@@ -5,7 +5,8 @@ use std::ops::AddAssign;
 use std::time::Instant;
 
 use pruner_core::exec::{ExecError, GraphModule, Mode};
-use pruner_core::optim::{OptimError, Optimizer};
+use pruner_core::optim::{OptimError, Optimizer, backward};
+use pruner_core::pruner::PruneError;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
@@ -47,6 +48,9 @@ pub enum TrainError {
     /// The optimiser cannot step.
     #[error(transparent)]
     Optim(#[from] OptimError),
+    /// The gradients cannot be penalised.
+    #[error(transparent)]
+    Prune(#[from] PruneError),
     /// The network has not one result.
     #[error("the network has {0} results; a classifier has one, its logits")]
     Results(usize),
@@ -94,6 +98,28 @@ pub fn train(
     training: &Training,
     after_batch: &mut dyn FnMut(f64),
 ) -> Result<Cost, TrainError> {
+    train_with(net, optimizer, data, training, Hooks { before_step: &mut || Ok(()), after_batch })
+}
+
+/// What is done in the midst of training.
+#[expect(missing_debug_implementations, reason = "functions show nothing")]
+pub struct Hooks<'a> {
+    /// Called between the backward pass and the step of the optimiser, as for
+    /// [`regularize`](pruner_core::pruner::GroupPruner::regularize).
+    pub before_step: &'a mut dyn FnMut() -> Result<(), PruneError>,
+    /// Told the part of the run that is over.
+    pub after_batch: &'a mut dyn FnMut(f64),
+}
+
+/// [`train`] with more done in its midst.
+pub fn train_with(
+    net: &GraphModule,
+    optimizer: &mut dyn Optimizer,
+    data: &Split,
+    training: &Training,
+    hooks: Hooks<'_>,
+) -> Result<Cost, TrainError> {
+    let Hooks { before_step, after_batch } = hooks;
     let start = Instant::now();
     let mut seen = 0;
     let passes = training.images.div_ceil(data.len().max(1)) as u64;
@@ -103,7 +129,11 @@ pub fn train(
             break;
         }
         optimizer.set_lr(training.schedule.learning_rate(seen as f64 / training.images as f64));
-        optimizer.backward_step(&logits(net, images, Mode::Train)?.cross_entropy_for_logits(&labels))?;
+        let loss = logits(net, images, Mode::Train)?.cross_entropy_for_logits(&labels);
+        optimizer.zero_grad();
+        backward(&loss)?;
+        before_step()?;
+        optimizer.step()?;
         seen += labels.size()[0] as usize;
         after_batch((seen as f64 / training.images as f64).min(1.0));
     }

@@ -34,6 +34,9 @@ pub mod importance;
 pub mod aten;
 
 #[cfg(feature = "torch")]
+pub mod regularizer;
+
+#[cfg(feature = "torch")]
 pub mod exec;
 
 #[cfg(feature = "torch")]

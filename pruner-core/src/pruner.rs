@@ -16,8 +16,9 @@ use crate::graph::Dtype;
 use crate::ids::GroupId;
 use crate::importance::{self, Importance, ImportanceError, Signal, SignalSet, Signals, Weights};
 use crate::optim::Follow;
-use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, select, stop_reason};
+use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, prunable, select, stop_reason};
 use crate::registry;
+use crate::regularizer::{self, Gradients, Regularizer, RegularizerError};
 use crate::report::{Seconds, StepReport};
 use crate::scheduler::{self, Position, Scheduler, SchedulerError};
 
@@ -125,6 +126,9 @@ pub enum PruneError {
     /// A group cannot be scored.
     #[error(transparent)]
     Importance(#[from] ImportanceError),
+    /// The gradients of a group cannot be penalised.
+    #[error(transparent)]
+    Regularizer(#[from] RegularizerError),
     /// No plan can be made of the scores.
     #[error(transparent)]
     Select(#[from] SelectError),
@@ -303,6 +307,22 @@ impl GroupPruner {
         let mut signals = self.gathered(module, missing - Signal::of_data(), &Vec::new(), None)?;
         signals.extend(&self.signals);
         Ok(signals)
+    }
+
+    /// Adds the gradient of a penalty on the groups that are neither pinned nor ignored to the gradients of the network. To be
+    /// called between the backward pass and the step of the optimiser.
+    pub fn regularize(&self, module: &GraphModule, regularizer: &mut dyn Regularizer) -> Result<(), PruneError> {
+        let groups = prunable(&self.groups(), &self.settings.limits)?;
+        let (mut weights, mut gradients) = (Weights::new(self.settings.seed), Gradients::new());
+        for member in groups.iter().flat_map(|group| group.members()) {
+            if weights.get(member.value).is_none()
+                && let Some(tensor) = module.tensor(member.value)
+            {
+                gradients.insert(member.value, tensor)?;
+                weights.insert(member.value, tensor)?;
+            }
+        }
+        Ok(regularizer::penalize(regularizer, &groups, &weights, &mut gradients)?)
     }
 
     /// The scores of all groups that may be cut, read back from the device at once.

@@ -54,6 +54,7 @@ fn plugins_are_listed_by_name_with_where_they_are_from() {
     assert_eq!((power.kind, power.description, power.module), (Kind::Scheduler, "t^exponent", "registry"));
     assert!(power.file.ends_with("registry.rs"));
     assert_eq!(registry::importances(), Vec::<&registry::Plugin>::new());
+    assert_eq!(registry::regularizers(), Vec::<&registry::Plugin>::new());
     assert_eq!(registry::check(), Ok(()));
 }
 

@@ -59,7 +59,8 @@ pub(crate) fn is_of_batch_norm(member: &Member) -> bool {
     op.contains("batch_norm")
 }
 
-fn is_scale_of_batch_norm(member: &Member) -> bool {
+/// Whether it is the `weight` of such an operation.
+pub(crate) fn is_scale_of_batch_norm(member: &Member) -> bool {
     let (.., argument) = &member.reader;
     is_of_batch_norm(member) && argument == "weight"
 }

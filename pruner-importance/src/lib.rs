@@ -1,4 +1,4 @@
-//! Importance criteria of `pruner`, each a plugin in a file of its own.
+//! Importance criteria and [regularisers](regularizers) of `pruner`, each a plugin in a file of its own.
 //!
 //! A criterion gives one score per coordinate of a group; the lowest goes first. The *slices* of a coordinate are all
 //! its places in the trained members of the group: output sides, input sides, norms, free parameters.
@@ -46,6 +46,7 @@ mod normalizer;
 mod random;
 mod readers;
 mod reduction;
+pub mod regularizers;
 mod settings;
 mod snip;
 mod synflow;

@@ -23,6 +23,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum What {
     Importances,
+    Regularizers,
     Schedulers,
 }
 
@@ -30,6 +31,7 @@ impl What {
     fn covers(self, kind: Kind) -> bool {
         match self {
             Self::Importances => kind == Kind::Importance,
+            Self::Regularizers => kind == Kind::Regularizer,
             Self::Schedulers => kind == Kind::Scheduler,
         }
     }

@@ -1,4 +1,4 @@
-//! From the elements of a stored tensor to one number per coordinate.
+//! From the elements of a stored tensor to one number per coordinate, and back ([`spread`]).
 //!
 //! A *fold* takes a tensor and the dimensions to fold over, such as `|t, dims| t.f_sum_dim_intlist(dims, false, None)`.
 //! It is applied twice, first to the slice at each position of the member's dimension and then to the positions of
@@ -125,6 +125,32 @@ pub fn rows(member: &Member, tensor: &Tensor, size: usize) -> Result<Tensor, Imp
     let source = wide.f_reshape([len as i64, inner])?.f_constant_pad_nd([0, 0, 0, 1])?;
     let index = to_device(&Tensor::f_from_slice(&index)?, tensor.device())?;
     Ok(source.f_index_select(0, &index)?.f_reshape([size as i64, most as i64 * inner])?)
+}
+
+/// `numbers`, one per coordinate of a group, at the positions of the member: `[member.layout.len()]`, the inverse of
+/// [`gather`] where each coordinate has one position.
+///
+/// A position that belongs to another group gets 0.
+pub fn spread(member: &Member, numbers: &Tensor) -> Result<Tensor, ImportanceError> {
+    let (shape, layout) = (numbers.size(), &member.layout);
+    let size = match (&shape[..], layout) {
+        ([size], Layout::Identity(len)) if *size == *len as i64 => return Ok(numbers.shallow_clone()),
+        ([size], Layout::Blocks(_) | Layout::Table(_)) => *size as usize,
+        _ => {
+            let (name, expected) = (member.name.clone(), layout.len());
+            return Err(ImportanceError::Shape { name, shape, dim: member.dim, expected });
+        }
+    };
+    // One number more, 0, for positions that belong to other groups.
+    let mut index = vec![size as i64; layout.len()];
+    for (position, coordinate) in layout.places() {
+        if coordinate as usize >= size {
+            return Err(beyond(&member.name, coordinate, size));
+        }
+        index[position] = i64::from(coordinate);
+    }
+    let index = to_device(&Tensor::f_from_slice(&index)?, numbers.device())?;
+    Ok(numbers.f_constant_pad_nd([0, 1])?.f_index_select(0, &index)?)
 }
 
 /// The positions of each coordinate, as many for each; where one has fewer, the position after the last fills up.

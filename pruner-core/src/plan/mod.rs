@@ -8,6 +8,7 @@ mod limits;
 mod names;
 mod outlook;
 mod overrides;
+mod prunable;
 mod rank;
 mod select;
 mod space;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use limits::{Limits, LimitsError, Scope};
 pub use outlook::{StopReason, can_prune_further, stop_reason};
 pub use overrides::Override;
+pub use prunable::prunable;
 pub use select::{Channels, SelectError, Selection, select};
 pub use verdict::{GroupVerdict, Reason, ScoreSummary, Verdict};
 

@@ -1,7 +1,8 @@
-//! The registry of plugins: which criteria and schedulers are linked into the program, and how they are read by name.
+//! The registry of plugins: which criteria, regularisers and schedulers are linked into the program, and how they are read
+//! by name.
 //!
-//! A plugin is a type that implements [`Importance`](../importance/trait.Importance.html) or [`Scheduler`] under
-//! `typetag`, and one line that says what it is:
+//! A plugin is a type that implements [`Importance`](../importance/trait.Importance.html),
+//! [`Regularizer`](../regularizer/trait.Regularizer.html) or [`Scheduler`] under `typetag`, and one line that says what it is:
 //!
 //! ```
 //! use pruner_core::register_scheduler;
@@ -62,6 +63,11 @@ pub fn plugins() -> Vec<&'static Plugin> {
 /// Every importance criterion, by name.
 pub fn importances() -> Vec<&'static Plugin> {
     plugins().into_iter().filter(|plugin| plugin.kind == Kind::Importance).collect()
+}
+
+/// Every regulariser, by name.
+pub fn regularizers() -> Vec<&'static Plugin> {
+    plugins().into_iter().filter(|plugin| plugin.kind == Kind::Regularizer).collect()
 }
 
 /// Every scheduler, by name.

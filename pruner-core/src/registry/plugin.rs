@@ -13,6 +13,8 @@ use super::{PluginTrait, config};
 pub enum Kind {
     /// An importance criterion.
     Importance,
+    /// A regulariser.
+    Regularizer,
     /// A scheduler.
     Scheduler,
 }
@@ -22,6 +24,7 @@ impl Kind {
     pub fn tag(self) -> &'static str {
         match self {
             Self::Importance => "importance",
+            Self::Regularizer => "regularizer",
             Self::Scheduler => "scheduler",
         }
     }
@@ -33,8 +36,8 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What a plugin says of itself; made by [`register_importance!`](crate::register_importance) and
-/// [`register_scheduler!`](crate::register_scheduler).
+/// What a plugin says of itself; made by [`register_importance!`](crate::register_importance),
+/// [`register_regularizer!`](crate::register_regularizer) and [`register_scheduler!`](crate::register_scheduler).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct Plugin {
@@ -93,6 +96,25 @@ macro_rules! register_importance {
         $crate::register_importance!($name, $description);
         $crate::registry::inventory::submit! {
             $crate::registry::PluginSchema::of::<$plugin>($crate::registry::Kind::Importance, $name)
+        }
+    };
+}
+
+/// Lists a regulariser: its `typetag` name and a line that says what it does. With its type, which is then to derive
+/// [`JsonSchema`](schemars::JsonSchema), the schema of configs knows its options.
+#[macro_export]
+macro_rules! register_regularizer {
+    ($name:literal, $description:literal $(,)?) => {
+        $crate::registry::inventory::submit! {
+            $crate::registry::Plugin::new(
+                $crate::registry::Kind::Regularizer, $name, $description, [::core::module_path!(), ::core::file!()],
+            )
+        }
+    };
+    ($name:literal, $description:literal, $plugin:ty $(,)?) => {
+        $crate::register_regularizer!($name, $description);
+        $crate::registry::inventory::submit! {
+            $crate::registry::PluginSchema::of::<$plugin>($crate::registry::Kind::Regularizer, $name)
         }
     };
 }

@@ -1,4 +1,4 @@
-//! The criteria against numbers worked out by hand, against loops over single elements, and against their contract.
+//! The criteria and regularisers against numbers worked out by hand, against loops over single elements, and against their contract.
 
 mod activation;
 mod bn_scale;
@@ -16,6 +16,7 @@ mod normalizer;
 mod random;
 mod readers;
 mod reference;
+mod regularizers;
 mod snip;
 mod support;
 mod synflow;

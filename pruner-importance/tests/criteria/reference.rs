@@ -43,7 +43,7 @@ impl Draw {
         }
     }
 
-    fn case(&mut self) -> Case {
+    pub(crate) fn case(&mut self) -> Case {
         let size = 1 + self.below(6);
         let mut case = Case::new(size);
         for _ in 0..=self.below(4) {
