@@ -1,17 +1,17 @@
 //! `group-lasso`: coordinates that are zero as a whole.
 
 use pruner_core::deps::{Group, Member};
-use pruner_core::importance::{Weights, slices};
+use pruner_core::importance::{Form, Weights, slices};
 use pruner_core::register_regularizer;
 use pruner_core::regularizer::{Gradients, Regularizer, RegularizerError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{TchError, Tensor};
+use tch::Tensor;
 
 use super::{add, check, penalized};
+use crate::readers::total;
 use crate::settings::settings;
-use crate::terms::as_it_is;
-use crate::{Norm, Reduction};
+use crate::terms::sum;
 
 register_regularizer!("group-lasso", "sum of the 2-norms of the weights of each coordinate in all members", GroupLasso);
 
@@ -54,8 +54,13 @@ impl Regularizer for GroupLasso {
         check("lambda", self.lambda)?;
         for group in groups {
             let members = penalized(*group, weights, gradients)?;
-            let fold = |tensor: &Tensor, dims: &[i64]| -> Result<Tensor, TchError> { Norm::Two.fold(tensor, dims) };
-            let Some(norm) = Reduction::None.reduce(group.size(), &members, fold, as_it_is)? else { continue };
+            let mut squares = Vec::new();
+            for (member, _) in &members {
+                let positions = weights.fold(member, Form::Square, None)?.expect("no signal is missing");
+                squares.push(slices::by_coordinate(&member.name, &member.layout, &positions, group.size(), sum)?);
+            }
+            let Some(norm) = total(squares)? else { continue };
+            let norm = norm.f_sqrt()?;
             let roots = slices::to_device(&Tensor::f_from_slice(&roots(group.size(), &members))?, norm.device())?;
             let numbers = roots.f_mul_scalar(self.lambda)?.f_div(&norm.f_clamp_min(SMALLEST_NORM)?)?;
             for (member, weight) in &members {

@@ -35,7 +35,7 @@ fn penalized<'g>(
 /// Adds `numbers·tensor` to the gradient of a member: the number of each coordinate times its slices of a tensor of the member's
 /// shape.
 fn add(member: &Member, tensor: &Tensor, numbers: &Tensor, gradients: &mut Gradients) -> Result<(), RegularizerError> {
-    let positions = slices::spread(member, numbers)?;
+    let positions = slices::spread(member, &numbers.f_to_kind(tensor.kind())?)?;
     let mut shape = vec![1; tensor.dim()];
     shape[member.dim] = -1;
     gradients.add(member, &tensor.f_mul(&positions.f_view(shape.as_slice())?)?)
