@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deps::{Analysis, Group, Kept};
-use crate::graph::Origin;
 use crate::ids::NodeId;
 
 /// The size and the work of a network.
@@ -28,14 +27,8 @@ impl Analysis {
         for group in self.groups().iter().filter(|group| group.pin().is_none()) {
             counts.channels += kept.of(group.axis()).map_or(group.initial_size(), <[u32]>::len) as u64;
         }
-        for (id, value) in self.graph().stored() {
-            let elements: u64 = self.dims(id).iter().map(|dim| kept.size(self, dim) as u64).product();
-            if value.origin == Origin::Parameter {
-                counts.params += elements;
-            }
-            if value.origin != Origin::Constant {
-                counts.bytes += elements * value.meta.dtype.bytes() as u64;
-            }
+        for (id, _) in self.graph().stored() {
+            self.count_stored(id, self.elements(kept, id), &mut counts);
         }
         counts.macs = self.graph().nodes().map(|(node, _)| self.macs(kept, node)).sum();
         counts
