@@ -178,7 +178,10 @@ fn settings_come_from_a_file_and_options_take_their_place() {
     for (config, says) in [
         ("step = 2", "step: unknown field `step`"),
         ("steps = 0", "steps is 0"),
-        ("budget = { flops = 0.5 }", "budget: unknown variant `flops`"),
+        ("budget = { flops = 0.5 }", "budget.flops: unknown field `flops`"),
+        ("budget = {}", "the budget is empty"),
+        ("budget = { macs = 1.0 }", "the budget removes 1 of the multiply-accumulates; it is a share"),
+        ("budget = { macs = 0.5 }\n[limits]\ntarget_ratio = 0.5", "both budget and limits.target_ratio say"),
         ("[limits]\nround_to = 'x'", "limits.round_to: invalid type: string"),
         ("[limits]\ntarget_ratio = 2.0", "target_ratio is 2"),
     ] {

@@ -19,7 +19,7 @@ use super::output::{self, Output};
 use super::progress::Progress;
 use super::replay::{mode, written};
 use super::run::DeviceArgs;
-use super::settings::{SettingsArgs, Wanted};
+use super::settings::SettingsArgs;
 
 /// The arguments of `pruner prune`.
 #[derive(Debug, Args)]
@@ -78,13 +78,19 @@ const EXAMPLES: &str = r#"Examples:
   pruner prune model.pt2 --ratio 0.5 -o small.pt2
       half of the channels of every group go, by their magnitude
   pruner prune model.pt2 --macs 0.4 --scope global --round-to 8 -o small.pt2
-      40 % of the multiply-accumulates go, wherever they matter least
+      40 % of the multiply-accumulates go, wherever they matter least for what they cost
+  pruner prune model.pt2 --macs 0.4 --params 0.3 --bytes 0.3 -o small.pt2
+      at least so much goes of each
+  pruner prune model.pt2 --latency 0.25 --device cuda -o small.pt2
+      a forward pass takes 25 % less, as measured on the device
   pruner prune model.pt2 --ignore head --dry-run --save-plan plan.json
       what would go; edit plan.json and cut by it with --plan plan.json
 
 A config holds the same in TOML:
   importance = { importance = "magnitude", p = 1 }
-  budget = { macs = 0.4 }    # or params, or target_ratio in [limits]
+  [budget]    # or target_ratio in [limits]
+  macs = 0.4
+  params = 0.3
   [limits]
   scope = "global"
   round_to = 8
@@ -101,7 +107,7 @@ struct Done {
 
 impl Prune {
     pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
-        let Wanted { settings, budget } = self.settings.wanted()?;
+        let settings = self.settings.settings()?;
         let read = [Some(&self.model), self.weights.as_ref(), self.settings.config(), self.plan.as_ref()];
         output::check_files(read.into_iter().flatten().map(PathBuf::as_path), self.files())?;
         let progress = Progress::new(format!("reading {}", self.model.display()));
@@ -112,9 +118,6 @@ impl Prune {
             Some(path) => GroupPruner::new(&module, settings).with_context(|| path.display().to_string())?,
             None => GroupPruner::new(&module, settings)?,
         };
-        if let Some(budget) = budget {
-            pruner.meet(&module, budget)?;
-        }
         let (reports, plan) = if self.dry_run {
             let selection = self.selection(&pruner, &module)?;
             (vec![pruner.preview(&selection)], selection.plan().clone())

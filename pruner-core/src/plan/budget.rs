@@ -181,7 +181,7 @@ pub(super) struct Bound {
     pub(super) measure: Measure,
     pub(super) share: f64,
     pub(super) dense: u64,
-    allowed: u64,
+    pub(super) allowed: u64,
 }
 
 impl Bound {

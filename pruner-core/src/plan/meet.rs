@@ -1,5 +1,6 @@
 //! From scores to a plan that meets a budget: never above it, and with nothing cut that could as well stay.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::budget::{Bound, check_reach, met};
@@ -31,14 +32,16 @@ impl Prunable<'_> {
     ///
     /// `scores` and the order of equal ones are as for [`select`](super::select).
     ///
-    /// - *Local* and *isomorphic*: what [`select`](super::select) takes at the smallest ratio, to a millionth, that meets the budget.
-    ///   What lies between this ratio and the next smaller one is given back while the budget holds.
-    /// - *Global*: cuts are made one after the other, each the smallest that the limits of its group allow, first that of the
-    ///   least mean score for what it frees: the sum, over the measures that are not met yet, of the part of the missing that it frees
-    ///   as the network is then. Without [`cost_aware`](Budget::cost_aware) it is that of the least mean score which frees anything.
+    /// - *Local* and *isomorphic*: what [`select`](super::select) takes at the largest ratio, to a millionth, that does not meet the
+    ///   budget yet. From there cuts are made one after the other, each the smallest that the limits of its group allow, first
+    ///   where the least share is gone with it, and of equal shares that of the least mean score.
+    /// - *Global*: cuts are made so from the beginning, first that of the least mean score for what it frees: the sum, over the
+    ///   measures that are not met yet, of the part of the missing that it frees as the network is then. Without
+    ///   [`cost_aware`](Budget::cost_aware) it is that of the least mean score which frees anything.
     ///
-    /// At the end whatever can stay within the budget is given back, the highest scores first. So no single cut can be left out
-    /// of the plan.
+    /// A cut that would free a hundredth of the network more than is missing of every measure waits until there is no other. At
+    /// the end whatever can stay within the budget is given back, the highest mean scores first. So no single cut can be left out of
+    /// the plan.
     pub fn meet(
         &self,
         scores: &BTreeMap<GroupId, Vec<f64>>,
@@ -157,6 +160,17 @@ fn ladder(state: &State<'_>) -> Vec<usize> {
     std::iter::once(0).chain(cuts.filter(|_| state.ranks)).collect()
 }
 
+/// Which cut is made next.
+#[derive(Clone, Copy)]
+enum Order {
+    /// That of the least mean score for what it frees.
+    ScorePerCost,
+    /// That of the least mean score.
+    Score,
+    /// That with which the least share of its pool is gone.
+    Share,
+}
+
 /// A budget while it is being met.
 struct Meeting<'a, 'g> {
     prunable: Prunable<'a>,
@@ -166,7 +180,7 @@ struct Meeting<'a, 'g> {
     ladders: Vec<Vec<usize>>,
 }
 
-/// The next cut of a group in a greedy selection.
+/// The next cut of a group.
 struct Candidate {
     state: usize,
     /// The mean score of its coordinates.
@@ -178,6 +192,16 @@ struct Candidate {
     /// What it frees, or freed before something that it depends on was cut; that was no less.
     freed: Counts,
     stale: bool,
+    /// Whether it frees too much to be made before any other.
+    waits: bool,
+}
+
+impl Candidate {
+    /// The order among those that are equal in what decides first.
+    fn then(&self, other: &Self) -> Ordering {
+        let later = compare(self.mean, other.mean).then(self.coordinate.cmp(&other.coordinate));
+        later.then(self.state.cmp(&other.state))
+    }
 }
 
 impl Meeting<'_, '_> {
@@ -185,17 +209,20 @@ impl Meeting<'_, '_> {
         let analysis = self.prunable.analysis;
         if met(&self.bounds, analysis.counts(self.prunable.kept)) {
             self.explain(true);
-        } else if self.prunable.limits.scope == Scope::Global {
-            let mut tally = Tally::new(analysis, self.prunable.kept.clone());
-            self.cut_greedily(&mut tally, cost_aware)?;
-            self.explain(false);
-            self.give_back(&mut tally, &vec![0; self.states.len()]);
-        } else {
-            let least = self.cut_by_ratio()?;
-            let mut tally = Tally::new(analysis, self.prunable.kept_after(&self.states));
-            self.give_back(&mut tally, &least);
-            self.give_back(&mut tally, &vec![0; self.states.len()]);
+            return Ok(());
         }
+        let order = match self.prunable.limits.scope {
+            Scope::Global if cost_aware => Order::ScorePerCost,
+            Scope::Global => Order::Score,
+            Scope::Local | Scope::Isomorphic => Order::Share,
+        };
+        if matches!(order, Order::Share) {
+            self.cut_by_ratio();
+        }
+        let mut tally = Tally::new(analysis, self.prunable.kept_after(&self.states));
+        self.cut_on(&mut tally, order)?;
+        self.explain(false);
+        self.give_back(&mut tally);
         Ok(())
     }
 
@@ -206,13 +233,10 @@ impl Meeting<'_, '_> {
         }
     }
 
-    /// Takes what the smallest ratio takes that meets the budget, and returns how much the largest takes of each group that does
-    /// not.
-    fn cut_by_ratio(&mut self) -> Result<Vec<usize>, BudgetError> {
+    /// Takes what the largest ratio takes that does not meet the budget.
+    fn cut_by_ratio(&mut self) {
         const PRECISION: f64 = 1e-6;
-        let (mut low, mut high) = (0.0, 1.0 - PRECISION);
-        let least = self.counts_at(high);
-        check_reach(&self.bounds, least)?;
+        let (mut low, mut high) = (0.0, 1.0);
         while high - low > PRECISION {
             let middle = f64::midpoint(low, high);
             let counts = self.counts_at(middle);
@@ -223,9 +247,6 @@ impl Meeting<'_, '_> {
             }
         }
         self.counts_at(low);
-        let least = self.states.iter().map(|state| state.taken).collect();
-        self.counts_at(high);
-        Ok(least)
     }
 
     /// Takes what a ratio takes, and counts what is left.
@@ -241,53 +262,62 @@ impl Meeting<'_, '_> {
         self.prunable.analysis.counts(&self.prunable.kept_after(&self.states))
     }
 
-    fn cut_greedily(&mut self, tally: &mut Tally<'_>, cost_aware: bool) -> Result<(), BudgetError> {
+    /// Makes one cut after the other until the bounds hold.
+    fn cut_on(&mut self, tally: &mut Tally<'_>, order: Order) -> Result<(), BudgetError> {
         let mut candidates: Vec<Option<Candidate>> =
             (0..self.states.len()).map(|index| self.candidate(tally, index)).collect();
         let place: BTreeMap<GroupId, usize> =
             self.states.iter().enumerate().map(|(index, state)| (state.group.id(), index)).collect();
-        loop {
+        let pools = self.pools();
+        // The coordinates of each pool, before the first cut and now.
+        let mut sizes = vec![(0, 0); self.states.len()];
+        for (state, &pool) in self.states.iter().zip(&pools) {
+            let (initial, size): &mut (usize, usize) = &mut sizes[pool];
+            *initial += state.space.initial;
+            *size += state.space.size - state.taken;
+        }
+        while !met(&self.bounds, tally.counts()) {
             let counts = tally.counts();
-            let missing: Vec<u64> = self.bounds.iter().map(|bound| bound.missing(counts)).collect();
-            if missing.iter().all(|&missing| missing == 0) {
-                return Ok(());
-            }
-            let part = |freed: Counts| -> f64 {
-                let unmet = self.bounds.iter().zip(&missing).filter(|(_, missing)| **missing > 0);
-                unmet.map(|(bound, &missing)| bound.count(freed).min(missing) as f64 / missing as f64).sum()
-            };
             let key = |candidate: &Candidate| {
-                let part = part(candidate.freed);
-                let key = match candidate.mean {
-                    mean if !cost_aware => mean,
-                    mean if mean < 0.0 => mean * part,
-                    mean => mean / part,
+                let part = self.part(counts, candidate.freed);
+                let key = match order {
+                    Order::ScorePerCost if candidate.mean < 0.0 => candidate.mean * part,
+                    Order::ScorePerCost => candidate.mean / part,
+                    Order::Score => candidate.mean,
+                    Order::Share => {
+                        let (initial, size) = sizes[pools[candidate.state]];
+                        let cut = candidate.taken - self.states[candidate.state].taken;
+                        1.0 - (size - cut) as f64 / initial as f64
+                    }
                 };
                 (part > 0.0).then_some(key)
             };
-            let least = candidates.iter().flatten().filter_map(|candidate| Some((key(candidate)?, candidate)));
-            let least = least.min_by(|(a, one), (b, other)| {
-                compare(*a, *b).then(one.coordinate.cmp(&other.coordinate)).then(one.state.cmp(&other.state))
+            let next = candidates.iter().flatten().filter_map(|candidate| Some((key(candidate)?, candidate)));
+            let next = next.min_by(|(a, one), (b, other)| {
+                one.waits.cmp(&other.waits).then(compare(*a, *b)).then_with(|| one.then(other))
             });
-            let Some((_, &Candidate { state: index, taken, stale, .. })) = least else {
-                return check_reach(&self.bounds, counts);
-            };
-            let id = self.states[index].group.id();
-            if stale {
-                // What it frees now is no more than what it freed then, so that those before which it comes now it came before.
-                candidates[index] = self.candidate(tally, index);
+            let Some((_, next)) = next else { return check_reach(&self.bounds, counts) };
+            let (index, id, taken) = (next.state, self.states[next.state].group.id(), next.taken);
+            if next.stale {
+                // It frees no more than it did: where it still comes first, it is the one.
+                let waits = next.waits;
+                candidates[index] = self.candidate(tally, index).map(|fresh| Candidate { waits, ..fresh });
+                continue;
+            }
+            if !next.waits && self.is_too_large(counts, next.freed) {
+                candidates[index].iter_mut().for_each(|candidate| candidate.waits = true);
                 continue;
             }
             let state = &mut self.states[index];
             tally.remove(id, &state.coordinates(state.taken, taken));
+            sizes[pools[index]].1 -= taken - state.taken;
             state.taken = taken;
             for neighbour in tally.neighbours(id).iter().filter_map(|neighbour| place.get(neighbour)) {
-                if let Some(candidate) = &mut candidates[*neighbour] {
-                    candidate.stale = true;
-                }
+                candidates[*neighbour].iter_mut().for_each(|candidate| candidate.stale = true);
             }
             candidates[index] = self.candidate(tally, index);
         }
+        Ok(())
     }
 
     fn candidate(&self, tally: &mut Tally<'_>, index: usize) -> Option<Candidate> {
@@ -301,19 +331,40 @@ impl Meeting<'_, '_> {
             taken,
             freed: tally.freed(state.group.id(), &coordinates),
             stale: false,
+            waits: false,
         })
     }
 
-    /// Gives back what lies above `least` of each group, in the smallest cuts and the highest mean scores first, while the
-    /// bounds hold.
-    fn give_back(&mut self, tally: &mut Tally<'_>, least: &[usize]) {
+    /// For each state, the first that is of its pool.
+    fn pools(&self) -> Vec<usize> {
+        let mut first = BTreeMap::new();
+        let pools = self.states.iter().enumerate().map(|(index, state)| *first.entry(&state.space.pool).or_insert(index));
+        pools.collect()
+    }
+
+    /// The parts that a cut frees of what is missing of each measure, together; 0 where it frees nothing that is missing.
+    fn part(&self, counts: Counts, freed: Counts) -> f64 {
+        let missing = self.bounds.iter().map(|bound| (bound, bound.missing(counts))).filter(|(_, missing)| *missing > 0);
+        missing.map(|(bound, missing)| bound.count(freed).min(missing) as f64 / missing as f64).sum()
+    }
+
+    /// Whether a cut leaves each measure more than a hundredth below its bound.
+    fn is_too_large(&self, counts: Counts, freed: Counts) -> bool {
+        const TOLERANCE: f64 = 0.01;
+        self.bounds.iter().all(|bound| {
+            let left = bound.count(counts) - bound.count(freed);
+            bound.allowed as f64 - left as f64 > TOLERANCE * bound.dense as f64
+        })
+    }
+
+    /// Gives back in the smallest cuts, the highest mean scores first, what can stay within the bounds.
+    fn give_back(&mut self, tally: &mut Tally<'_>) {
         // What could not be given back once cannot be later: with more of the network left, it costs no less.
         let mut blocked = vec![false; self.states.len()];
         let below = |state: &State<'_>, ladder: &[usize]| ladder[ladder.partition_point(|&cut| cut < state.taken) - 1];
         loop {
-            let able = self.states.iter().zip(&self.ladders).enumerate().filter(|(index, (state, ladder))| {
-                !blocked[*index] && state.taken > 0 && below(state, ladder) >= least[*index]
-            });
+            let able = self.states.iter().zip(&self.ladders).enumerate();
+            let able = able.filter(|(index, (state, _))| !blocked[*index] && state.taken > 0);
             let highest = able
                 .map(|(index, (state, ladder))| (state.mean(below(state, ladder), state.taken), index))
                 .max_by(|(a, one), (b, other)| compare(*a, *b).then(one.cmp(other)));
