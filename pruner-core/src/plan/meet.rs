@@ -376,7 +376,7 @@ impl Meeting<'_, '_> {
             if met(&self.bounds, tally.counts()) {
                 state.taken = left;
                 if left == 0 {
-                    state.reason = Reason::TargetReached;
+                    state.reason = Reason::RankedHigher;
                 }
             } else {
                 tally.remove(state.group.id(), &coordinates);
