@@ -80,9 +80,11 @@ fn a_budget_is_met_and_hardly_more_is_cut_and_the_cut_network_is_the_masked_one(
                 assert_eq!(selection.stop, Some(StopReason::TargetReached), "{what}");
                 if (share - 0.5).abs() < f64::EPSILON {
                     let kept = selection.plan().applied_to(pruner.analysis(), &Kept::all());
-                    let exact = pruner.analysis().groups().iter().all(|group| {
-                        group.inexact().is_none() || selection.plan().cut(group.id()).is_empty()
-                    });
+                    let exact = pruner
+                        .analysis()
+                        .groups()
+                        .iter()
+                        .all(|group| group.inexact().is_none() || selection.plan().cut(group.id()).is_empty());
                     let difference = masked_equals_sliced(&net.module, pruner.analysis(), &kept, &net.inputs);
                     let difference = difference.expect("both run");
                     assert!(!exact || difference.relative < 1e-4, "{what}: {difference:?}");
@@ -97,8 +99,7 @@ fn several_measures_are_met_at_once_and_the_report_says_where_they_stand() {
     for scope in Scope::ALL {
         for name in ["resnet18", "vit"] {
             let mut net = Net::named(name);
-            let budget =
-                Budget::of(Measure::Params, 0.5).with(Measure::Macs, 0.6).with(Measure::Bytes, 0.3);
+            let budget = Budget::of(Measure::Params, 0.5).with(Measure::Macs, 0.6).with(Measure::Bytes, 0.3);
             let mut pruner = pruner(&net, Limits::default().with_scope(scope), budget.clone());
             let selection = pruner.plan(&net.module).expect("it can be met");
             check_met(&pruner, &selection, &budget, name);
@@ -110,7 +111,10 @@ fn several_measures_are_met_at_once_and_the_report_says_where_they_stand() {
             }
             assert!((report.budget[1].dense - report.before.macs as f64).abs() < f64::EPSILON);
             assert_eq!((report.target, report.gap_channels), (None, 0));
-            assert_eq!((report.stop, pruner.stop()), (Some(StopReason::TargetReached), Some(StopReason::TargetReached)));
+            assert_eq!(
+                (report.stop, pruner.stop()),
+                (Some(StopReason::TargetReached), Some(StopReason::TargetReached))
+            );
         }
     }
 }

@@ -135,9 +135,9 @@ pub enum PruneError {
 ///
 /// # Contract
 ///
-/// [`plan`](Pruner::plan) changes nothing: called twice it gives the same, on any machine. [`apply`](Pruner::apply) makes
-/// exactly the cuts of the plan, or returns an error and has changed nothing. A step never removes more than its part of the
-/// target, and none goes below the limits. A report says `pruned()` exactly where a tensor got smaller.
+/// [`plan`](Pruner::plan) changes nothing: called twice it gives the same, on any machine, unless it meets a budget of latency, which it measures. [`apply`](Pruner::apply) makes
+/// exactly the cuts of the plan, or returns an error and has changed nothing. A step never removes more than its part of a
+/// target ratio, never leaves more than its part of a budget, and none goes below the limits. A report says `pruned()` exactly where a tensor got smaller.
 pub trait Pruner {
     /// The groups as they are now, pinned ones included.
     fn groups(&self) -> Vec<&dyn Group>;

@@ -97,7 +97,8 @@ impl Target {
     fn set(&self, config: &mut Map<String, Value>, limits: &mut Map<String, Value>) {
         if self.shares().next().is_some() {
             let file = config.get("budget").and_then(|budget| budget.get("cost_aware")).cloned();
-            let mut budget: Map<String, Value> = self.shares().map(|(key, share)| (key.to_owned(), share.into())).collect();
+            let mut budget: Map<String, Value> =
+                self.shares().map(|(key, share)| (key.to_owned(), share.into())).collect();
             set(&mut budget, "cost_aware", file);
             config.insert("budget".to_owned(), budget.into());
             limits.remove("target_ratio");

@@ -126,9 +126,9 @@ impl Prunable<'_> {
     pub(crate) fn stop_after(&self, plan: &Plan, budget: &Budget, known: &[Standing]) -> Option<StopReason> {
         let bounds = Bound::all(budget, self.analysis.counts(&Kept::all()));
         let after = self.analysis.counts(&plan.applied_to(self.analysis, self.kept));
-        let latency = budget.latency.is_none_or(|share| {
-            known.iter().any(|of| of.measure == Measure::Latency && of.achieved >= share)
-        });
+        let latency = budget
+            .latency
+            .is_none_or(|share| known.iter().any(|of| of.measure == Measure::Latency && of.achieved >= share));
         let ignored = ignored(self.groups, &self.limits.ignore).unwrap_or_default();
         let mut free =
             self.groups.iter().filter(|group| group.pin().is_none() && !ignored.contains_key(&group.id())).peekable();
@@ -338,13 +338,15 @@ impl Meeting<'_, '_> {
     /// For each state, the first that is of its pool.
     fn pools(&self) -> Vec<usize> {
         let mut first = BTreeMap::new();
-        let pools = self.states.iter().enumerate().map(|(index, state)| *first.entry(&state.space.pool).or_insert(index));
+        let pools =
+            self.states.iter().enumerate().map(|(index, state)| *first.entry(&state.space.pool).or_insert(index));
         pools.collect()
     }
 
     /// The parts that a cut frees of what is missing of each measure, together; 0 where it frees nothing that is missing.
     fn part(&self, counts: Counts, freed: Counts) -> f64 {
-        let missing = self.bounds.iter().map(|bound| (bound, bound.missing(counts))).filter(|(_, missing)| *missing > 0);
+        let missing =
+            self.bounds.iter().map(|bound| (bound, bound.missing(counts))).filter(|(_, missing)| *missing > 0);
         missing.map(|(bound, missing)| bound.count(freed).min(missing) as f64 / missing as f64).sum()
     }
 

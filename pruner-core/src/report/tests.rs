@@ -77,7 +77,9 @@ fn a_step_to_a_budget_prints_where_its_measures_stand() {
     ];
     insta::assert_snapshot!("budget", report);
     let line = report.to_json_line().expect("a report serialises");
-    assert!(line.contains(r#""target":null,"budget":[{"measure":"params","dense":1000000.0,"asked":0.25,"achieved":0."#));
+    assert!(
+        line.contains(r#""target":null,"budget":[{"measure":"params","dense":1000000.0,"asked":0.25,"achieved":0."#)
+    );
     assert_eq!(serde_json::from_str::<StepReport>(&line).expect("it was just written"), report);
 }
 

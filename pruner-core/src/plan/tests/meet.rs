@@ -41,7 +41,8 @@ fn group_named(analysis: &Analysis, name: &str) -> GroupId {
 /// Scores of all groups that may be cut, `score` of the group's place and the coordinate.
 fn all_scores(groups: &[AxisGroup], score: impl Fn(usize, u32) -> f64) -> Scores {
     let free = groups.iter().filter(|group| group.pin().is_none());
-    free.map(|group| (group.id(), group.coordinates().iter().map(|&c| score(group.id().index(), c)).collect())).collect()
+    free.map(|group| (group.id(), group.coordinates().iter().map(|&c| score(group.id().index(), c)).collect()))
+        .collect()
 }
 
 struct Run<'a> {
@@ -55,7 +56,12 @@ impl<'a> Run<'a> {
         Self { analysis, kept: Kept::all(), limits }
     }
 
-    fn meet(&self, score: impl Fn(usize, u32) -> f64, budget: &Budget, progress: f64) -> Result<Selection, BudgetError> {
+    fn meet(
+        &self,
+        score: impl Fn(usize, u32) -> f64,
+        budget: &Budget,
+        progress: f64,
+    ) -> Result<Selection, BudgetError> {
         let groups = self.analysis.groups_left(&self.kept);
         let refs: Vec<&dyn Group> = groups.iter().map(|group| group as &dyn Group).collect();
         let turned: Vec<&dyn Group> = refs.iter().rev().copied().collect();
@@ -143,7 +149,8 @@ fn what_cannot_be_met_is_told_for_every_measure_that_fails() {
     let analysis = perceptron(&[2, 4, 6, 20]);
     let run = Run::new(&analysis, Limits::default().with_max_ratio(0.5));
     let budget = Budget::of(Measure::Macs, 0.9).with(Measure::Params, 0.1).with(Measure::Bytes, 0.8);
-    let BudgetError::Infeasible { failing } = run.meet(|_, _| 1.0, &budget, 0.1).expect_err("half of each stays") else {
+    let BudgetError::Infeasible { failing } = run.meet(|_, _| 1.0, &budget, 0.1).expect_err("half of each stays")
+    else {
         panic!("it is another error");
     };
     // 2·2 + 3·2 + 20·3 of 152 stay.
@@ -186,7 +193,14 @@ fn case() -> impl Strategy<Value = Case> {
         prop::sample::select(vec![1_usize, 2]),
         1..4_usize,
     )
-        .prop_map(|(text, scores, scope, budget, round_to, steps)| Case { text, scores, scope, budget, round_to, steps })
+        .prop_map(|(text, scores, scope, budget, round_to, steps)| Case {
+            text,
+            scores,
+            scope,
+            budget,
+            round_to,
+            steps,
+        })
 }
 
 proptest! {
@@ -236,7 +250,8 @@ proptest! {
 #[test]
 fn choosing_by_cost_removes_less_importance_than_a_ratio_of_every_group() {
     let draw = |seed: u32, group: usize, coordinate: u32| {
-        let mixed = (u64::from(seed) << 32 | (group as u64) << 16 | u64::from(coordinate)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed =
+            (u64::from(seed) << 32 | (group as u64) << 16 | u64::from(coordinate)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> 40) as f64 / (1_u64 << 24) as f64
     };
     let analysis = perceptron(&[30, 60, 20, 80, 10]);
