@@ -64,8 +64,8 @@ impl Analysis {
     /// What depends on an axis variable costs.
     fn counts_of(&self, kept: &Kept, axis: AxisId) -> Counts {
         let Dependents { nodes, stored } = &self.dependents[axis.index()];
-        let mut counts = Counts::default();
-        counts.macs = nodes.iter().map(|&node| self.macs(kept, node)).sum();
+        let macs = nodes.iter().map(|&node| self.macs(kept, node)).sum();
+        let mut counts = Counts { macs, ..Counts::default() };
         for &value in stored {
             self.count_stored(value, self.elements(kept, value), &mut counts);
         }

@@ -221,7 +221,9 @@ impl Meeting<'_, '_> {
         }
         let mut tally = Tally::new(analysis, self.prunable.kept_after(&self.states));
         self.cut_on(&mut tally, order)?;
-        self.explain(false);
+        if !matches!(order, Order::Share) {
+            self.explain(false);
+        }
         self.give_back(&mut tally);
         Ok(())
     }
