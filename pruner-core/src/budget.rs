@@ -85,27 +85,29 @@ fn search<T>(
     const TRIALS: usize = 6;
     const TOLERANCE: f64 = 0.01;
     let (mut low, mut high) = range;
-    let (mut gone_high, mut best) = try_out(high)?;
-    if gone_high < whole.max(asked) {
-        let failing = vec![Shortfall::new(Measure::Latency, whole, gone_high)];
+    let (most, mut best) = try_out(high)?;
+    if most < whole.max(asked) {
+        let failing = vec![Shortfall::new(Measure::Latency, whole, most)];
         return Err(BudgetError::Infeasible { failing });
     }
-    let (mut gone_low, least) = try_out(low)?;
-    if gone_low >= asked {
+    let (gone, least) = try_out(low)?;
+    if gone >= asked {
         return Ok(least);
     }
+    // Halving: a line through both ends would creep from the end that is nearer, and noise could leave it at the other.
     for _ in 0..TRIALS {
-        if high - low < TOLERANCE || gone_high - asked < TOLERANCE {
+        if high - low < TOLERANCE {
             break;
         }
-        // Where a line through both ends is at what is asked, and not too near to either.
-        let part = ((asked - gone_low) / (gone_high - gone_low)).clamp(0.1, 0.9);
-        let middle = low + part * (high - low);
+        let middle = f64::midpoint(low, high);
         let (gone, tried) = try_out(middle)?;
-        if gone >= asked {
-            (high, gone_high, best) = (middle, gone, tried);
-        } else {
-            (low, gone_low) = (middle, gone);
+        if gone < asked {
+            low = middle;
+            continue;
+        }
+        (high, best) = (middle, tried);
+        if gone - asked < TOLERANCE {
+            break;
         }
     }
     Ok(best)

@@ -43,15 +43,15 @@ impl Latencies {
 pub struct ByTurns {
     /// The forward passes of each network before those that are timed. Default: 2.
     pub warm_up: usize,
-    /// The most forward passes of each network that are timed. Default: 30.
+    /// The most forward passes of each network that are timed. Default: 100.
     pub runs: usize,
-    /// Once the timed passes have taken this long together, no more than three of each network are made. Default: 2 s.
+    /// Once the timed passes have taken this long together, no more than three of each network are made. Default: 1 s.
     pub limit: Duration,
 }
 
 impl Default for ByTurns {
     fn default() -> Self {
-        Self { warm_up: 2, runs: 30, limit: Duration::from_secs(2) }
+        Self { warm_up: 2, runs: 100, limit: Duration::from_secs(1) }
     }
 }
 
