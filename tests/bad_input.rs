@@ -11,7 +11,7 @@ use pruner::deps::{Analysis, Group};
 use pruner::exec::{ExecError, GraphModule, Mode};
 use pruner::graph::{Dtype, Graph};
 use pruner::importance::{Importance, ImportanceError, Weights};
-use pruner::plan::{Limits, Override, Reason, Scope};
+use pruner::plan::{Budget, Limits, Measure, Override, Reason, Scope};
 use pruner::pruner::{GroupPruner, Pruner as _, Settings};
 use pruner::report::{Outcome, StepReport};
 use pruner::scheduler::{Position, Scheduler};
@@ -295,11 +295,15 @@ fn settings_in_json_are_read_or_refused_with_what_is_wrong() {
     let read = |text: &str| serde_json::from_str::<Settings>(text);
     let full = read(
         r#"{"importance": {"importance": "magnitude", "p": 1}, "scheduler": "cubic", "steps": 5,
-            "limits": {"target_ratio": 0.75, "scope": "global", "round_to": 8}, "seed": 3}"#,
+            "limits": {"target_ratio": 0.75, "scope": "global", "round_to": 8}, "seed": 3,
+            "budget": {"macs": 0.5, "bytes": 0.25, "cost_aware": false}}"#,
     )
     .expect("they are read");
     assert_eq!((full.steps, full.seed, full.limits.round_to, full.limits.scope), (5, 3, 8, Scope::Global));
+    let budget = Budget::of(Measure::Macs, 0.5).with(Measure::Bytes, 0.25).with_cost_aware(false);
+    assert_eq!(full.budget, Some(budget));
     let small = read(r#"{"importance": "taylor", "scheduler": "linear"}"#).expect("they are read");
+    assert_eq!(small.budget, None);
     assert_eq!((small.steps, small.limits.target_ratio), (1, 0.5));
     for (text, says) in [
         (r#"{"scheduler": "linear"}"#, "missing field `importance`"),
@@ -311,6 +315,7 @@ fn settings_in_json_are_read_or_refused_with_what_is_wrong() {
         (r#"{"importance": "magnitude", "scheduler": "twice"}"#, "two plugins of kind scheduler are called `twice`"),
         (r#"{"importance": "magnitude", "scheduler": "linear", "step": 4}"#, "unknown field `step`"),
         (r#"{"importance": "magnitude", "scheduler": "linear", "limits": {"ratio": 4}}"#, "unknown field `ratio`"),
+        (r#"{"importance": "magnitude", "scheduler": "linear", "budget": {"flops": 0.5}}"#, "unknown field `flops`"),
         (r#"{"importance": {"importance": "magnitude", "q": 2}, "scheduler": "linear"}"#, "unknown field `q`"),
         (r#"{"importance": {"importance": "magnitude", "p": 7}, "scheduler": "linear"}"#, "p is 1, 2 or \"inf\""),
         (

@@ -145,6 +145,13 @@ fn a_step_that_cuts_nothing_and_a_budget_that_cannot_be_met_have_codes_of_their_
     let done = folder.json(0, "prune @residual --macs 0.3 -o small.pt2");
     let macs = |when: &str| done["reports"][0][when]["macs"].as_f64().expect("a number");
     assert!(macs("after") <= 0.7 * macs("before") && macs("after") > 0.4 * macs("before"));
+    let done = folder.json(0, "prune @residual --macs 0.3 --params 0.2 --bytes 0.4 --scope global -o small.pt2");
+    let standings = done["reports"][0]["budget"].as_array().expect("a list");
+    let asked: Vec<_> = standings.iter().map(|of| (of["measure"].as_str().expect("a name"), &of["asked"])).collect();
+    assert_eq!(asked, [("params", &0.2.into()), ("macs", &0.3.into()), ("bytes", &0.4.into())]);
+    assert!(standings.iter().all(|of| of["gap"] == 0.0), "{standings:?}");
+    let text = folder.ends(4, "prune @residual --latency 0.99999 --scope global -o none.pt2");
+    assert!(text.contains("the budget removes 100.0 % of the latency, and cutting all"), "{text}");
     assert_eq!(folder.names(), ["small.pt2"]);
 }
 
@@ -185,7 +192,10 @@ fn settings_come_from_a_file_and_options_take_their_place() {
     for (config, says) in [
         ("step = 2", "step: unknown field `step`"),
         ("steps = 0", "steps is 0"),
-        ("budget = { flops = 0.5 }", "budget: unknown variant `flops`"),
+        ("budget = { flops = 0.5 }", "budget.flops: unknown field `flops`"),
+        ("budget = {}", "the budget is empty"),
+        ("budget = { macs = 1.0 }", "the budget removes 1 of the multiply-accumulates; it is a share"),
+        ("budget = { macs = 0.5 }\n[limits]\ntarget_ratio = 0.5", "both budget and limits.target_ratio say"),
         ("[limits]\nround_to = 'x'", "limits.round_to: invalid type: string"),
         ("[limits]\ntarget_ratio = 2.0", "target_ratio is 2"),
     ] {

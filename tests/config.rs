@@ -28,6 +28,7 @@ fn full() -> Value {
         "steps": 3,
         "seed": 7,
         "compensate": true,
+        "budget": {"macs": 0.4, "params": 0.2, "cost_aware": false},
         "limits": {
             "scope": "global", "min_channels": 2, "max_ratio": 0.9, "round_to": 4, "ignore": ["head", "@head-dims"],
             "overrides": [{"groups": ["layer4.*"], "target_ratio": 0.2, "scope": "isomorphic", "max_ratio": 0.5}],

@@ -58,7 +58,10 @@ pub mod apply;
 pub mod equivalence;
 
 #[cfg(feature = "torch")]
-pub mod pruner;
+pub mod latency;
 
 #[cfg(feature = "torch")]
-pub mod budget;
+mod budget;
+
+#[cfg(feature = "torch")]
+pub mod pruner;

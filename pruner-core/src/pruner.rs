@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use crate::apply::{ApplyError, apply, check_network};
+use crate::budget::Dense;
 use crate::calibration::{self, CalibrationError, Loader, Loss};
 use crate::compensate::Compensation;
 use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
@@ -15,8 +16,12 @@ use crate::exec::GraphModule;
 use crate::graph::Dtype;
 use crate::ids::GroupId;
 use crate::importance::{self, Importance, ImportanceError, Signal, SignalSet, Signals, Weights};
+use crate::latency::{ByTurns, Latency};
 use crate::optim::Follow;
-use crate::plan::{Limits, LimitsError, SelectError, Selection, StopReason, prunable, select, stop_reason};
+use crate::plan::{
+    Budget, BudgetError, Limits, LimitsError, Plan, Prunable, SelectError, Selection, Standing, StopReason, prunable,
+    select, stop_reason,
+};
 use crate::registry;
 use crate::regularizer::{self, Gradients, Regularizer, RegularizerError};
 use crate::report::{Seconds, StepReport};
@@ -41,6 +46,9 @@ pub struct Settings {
     /// How much goes by the end, and what no step goes below. Default: half of every group.
     #[serde(default)]
     pub limits: Limits,
+    /// What the network may cost at the end of the run, in place of the target ratio of the limits. Default: none.
+    #[serde(default)]
+    pub budget: Option<Budget>,
     /// The seed of criteria that draw numbers. Default: 0.
     #[serde(default)]
     pub seed: u64,
@@ -58,7 +66,15 @@ fn one() -> usize {
 impl Settings {
     /// One step by a criterion and a scheduler, to the default target.
     pub fn new(importance: Box<dyn Importance>, scheduler: Box<dyn Scheduler>) -> Self {
-        Self { importance, scheduler, steps: one(), limits: Limits::default(), seed: 0, compensate: false }
+        Self {
+            importance,
+            scheduler,
+            steps: one(),
+            limits: Limits::default(),
+            budget: None,
+            seed: 0,
+            compensate: false,
+        }
     }
 
     /// Sets [`steps`](Self::steps).
@@ -71,6 +87,17 @@ impl Settings {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// Sets [`budget`](Self::budget).
+    #[must_use]
+    pub fn with_budget(self, budget: Budget) -> Self {
+        Self { budget: Some(budget), ..self }
+    }
+
+    /// The share by which schedulers tell how far a run goes: the target ratio, or the largest share of the budget.
+    fn target_ratio(&self) -> f64 {
+        self.budget.as_ref().map_or(self.limits.target_ratio, Budget::largest_share)
     }
 
     /// Sets [`seed`](Self::seed).
@@ -132,6 +159,9 @@ pub enum PruneError {
     /// No plan can be made of the scores.
     #[error(transparent)]
     Select(#[from] SelectError),
+    /// The budget cannot be met.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
     /// The cut was not made.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -144,9 +174,9 @@ pub enum PruneError {
 ///
 /// # Contract
 ///
-/// [`plan`](Pruner::plan) changes nothing: called twice it gives the same, on any machine. [`apply`](Pruner::apply) makes
-/// exactly the cuts of the plan, or returns an error and has changed nothing. A step never removes more than its part of the
-/// target, and none goes below the limits. A report says `pruned()` exactly where a tensor got smaller.
+/// [`plan`](Pruner::plan) changes nothing: called twice it gives the same, on any machine, unless it meets a budget of latency, which it measures. [`apply`](Pruner::apply) makes
+/// exactly the cuts of the plan, or returns an error and has changed nothing. A step never removes more than its part of a
+/// target ratio, never leaves more than its part of a budget, and none goes below the limits. A report says `pruned()` exactly where a tensor got smaller.
 pub trait Pruner {
     /// The groups as they are now, pinned ones included.
     fn groups(&self) -> Vec<&dyn Group>;
@@ -183,16 +213,26 @@ pub struct GroupPruner {
     step: usize,
     /// What was gathered since the last cut.
     signals: Signals,
+    /// What latencies are compared with; `None` where the budget says nothing of latency.
+    dense: Option<Dense>,
+    /// Where the budget stands after the last step.
+    standings: Vec<Standing>,
 }
 
 impl GroupPruner {
     /// Analyses a network that is to be pruned.
+    ///
+    /// A budget that the limits do not let it meet is told here, unless it depends on the scores or on a measurement; then the
+    /// first step tells it. With a budget of latency the memory of the network before the first cut is held as long as the pruner is.
     pub fn new(module: &GraphModule, settings: Settings) -> Result<Self, PruneError> {
         if settings.steps == 0 {
             return Err(PruneError::NoSteps);
         }
         settings.limits.validate()?;
-        scheduler::check(settings.scheduler.as_ref(), settings.steps, settings.limits.target_ratio)?;
+        if let Some(budget) = &settings.budget {
+            budget.validate()?;
+        }
+        scheduler::check(settings.scheduler.as_ref(), settings.steps, settings.target_ratio())?;
         let analysis = Analysis::new(module.graph())?;
         for member in analysis.groups().iter().filter(|group| group.pin().is_none()).flat_map(Group::members) {
             let dtype = module.graph().value(member.value).meta.dtype;
@@ -201,10 +241,33 @@ impl GroupPruner {
             }
         }
         let groups = analysis.groups().to_vec();
-        let pruner = Self { settings, analysis, kept: Kept::all(), groups, step: 0, signals: Signals::default() };
+        let latency = settings.budget.as_ref().and_then(|budget| budget.latency);
+        let dense = latency.map(|_| Dense::new(module, &analysis, Box::new(ByTurns::default()))).transpose()?;
+        let kept = Kept::all();
+        let pruner = Self {
+            settings,
+            analysis,
+            kept,
+            groups,
+            step: 0,
+            signals: Signals::default(),
+            dense,
+            standings: Vec::new(),
+        };
         // Names to ignore that match nothing are told now rather than after an epoch of training.
         stop_reason(&pruner.groups(), &pruner.settings.limits)?;
+        if let Some(budget) = &pruner.settings.budget {
+            pruner.prunable(&pruner.groups()).check(budget)?;
+        }
         Ok(pruner)
+    }
+
+    /// Tells latencies by other means than [`ByTurns`], such as on another machine. Without a budget of latency nothing asks
+    /// for them.
+    #[must_use]
+    pub fn with_latency(mut self, latency: Box<dyn Latency>) -> Self {
+        self.dense = self.dense.map(|dense| dense.with_latency(latency));
+        self
     }
 
     /// The axes and groups of the network.
@@ -241,36 +304,35 @@ impl GroupPruner {
 
     /// The report of the next step as if it were made.
     pub fn preview(&self, selection: &Selection) -> StepReport {
+        let selection = &self.judged(selection);
         let report = StepReport::new(selection, &self.groups(), self.step + 1, self.settings.steps);
-        let after = self.analysis.counts(&self.kept_after(selection));
+        let after = self.analysis.counts(&selection.plan().applied_to(&self.analysis, &self.kept));
         let (before, after) = (of_selection(self.counts(), report.before), of_selection(after, report.after));
         report.with_counts(before, after).with_seed(self.settings.seed)
     }
 
-    /// What the network would cost after one step to all of the target of `limits`.
-    pub(crate) fn counts_at(&self, scores: &Scores, limits: &Limits) -> Result<Counts, PruneError> {
-        let selection = select(&self.groups(), scores, limits, 1.0)?;
-        Ok(self.analysis.counts(&self.kept_after(&selection)))
+    fn prunable<'a>(&'a self, groups: &'a [&'a dyn Group]) -> Prunable<'a> {
+        Prunable { analysis: &self.analysis, kept: &self.kept, groups, limits: &self.settings.limits }
     }
 
-    pub(crate) fn set_target_ratio(&mut self, ratio: f64) {
-        self.settings.limits.target_ratio = ratio;
-    }
-
-    /// The coordinates that are left once a selection is applied.
-    fn kept_after(&self, selection: &Selection) -> Kept {
-        let mut after = self.kept.clone();
-        for (&group, coordinates) in selection.plan().cuts() {
-            after.remove(&self.analysis, group, coordinates);
+    /// A selection, which may have been edited, with what it makes of the budget.
+    fn judged(&self, selection: &Selection) -> Selection {
+        match &self.settings.budget {
+            Some(budget) => self.prunable(&self.groups()).judged(selection.clone(), budget),
+            None => selection.clone(),
         }
-        after
     }
 
     fn select(&self, scores: &Scores) -> Result<Selection, PruneError> {
         let Settings { scheduler, steps, limits, .. } = &self.settings;
-        let at = Position::new((self.step + 1).min(*steps), *steps, limits.target_ratio);
+        let at = Position::new((self.step + 1).min(*steps), *steps, self.settings.target_ratio());
         let progress = scheduler::ratio(scheduler.as_ref(), at)?;
-        Ok(select(&self.groups(), scores, limits, progress)?)
+        let groups = self.groups();
+        Ok(match (&self.settings.budget, &self.dense) {
+            (None, _) => select(&groups, scores, limits, progress)?,
+            (Some(budget), None) => self.prunable(&groups).meet(scores, budget, progress)?,
+            (Some(budget), Some(dense)) => dense.meet(self.prunable(&groups), scores, budget, progress)?,
+        })
     }
 
     /// Gathers the signals that the criterion needs from calibration batches, for the steps up to the next that cuts something.
@@ -326,7 +388,7 @@ impl GroupPruner {
     }
 
     /// The scores of all groups that may be cut, read back from the device at once.
-    pub(crate) fn scores(&self, module: &GraphModule) -> Result<Scores, PruneError> {
+    fn scores(&self, module: &GraphModule) -> Result<Scores, PruneError> {
         let mut weights = Weights::new(self.settings.seed).with_signals(self.signals(module)?);
         for (value, _) in module.graph().stored() {
             if let Some(tensor) = module.tensor(value) {
@@ -373,10 +435,11 @@ impl Pruner for GroupPruner {
         let start = Instant::now();
         selection.plan().validate(&self.groups()).map_err(SelectError::from)?;
         let step = self.step + 1;
+        let selection = &self.judged(selection);
         let report = StepReport::new(selection, &self.groups(), step, self.settings.steps);
         let before = self.counts();
         if !selection.plan().is_empty() {
-            let after = self.kept_after(selection);
+            let after = selection.plan().applied_to(&self.analysis, &self.kept);
             let compensation = if self.settings.compensates() {
                 if !self.signals.gathered().contains(Signal::Mean) {
                     return Err(ImportanceError::NotGathered { signal: Signal::Mean }.into());
@@ -395,6 +458,7 @@ impl Pruner for GroupPruner {
             self.signals = Signals::default();
         }
         self.step = step;
+        self.standings.clone_from(&selection.budget);
         let seconds = Seconds::new(0.0, 0.0, start.elapsed().as_secs_f64());
         let (before, after) = (of_selection(before, report.before), of_selection(self.counts(), report.after));
         Ok(report.with_counts(before, after).with_seed(self.settings.seed).with_seconds(seconds))
@@ -412,7 +476,11 @@ impl Pruner for GroupPruner {
     }
 
     fn stop(&self) -> Option<StopReason> {
-        stop_reason(&self.groups(), &self.settings.limits).expect("the limits were checked when the run began")
+        let groups = self.groups();
+        match &self.settings.budget {
+            Some(budget) => self.prunable(&groups).stop_after(&Plan::new(), budget, &self.standings),
+            None => stop_reason(&groups, &self.settings.limits).expect("the limits were checked when the run began"),
+        }
     }
 }
 

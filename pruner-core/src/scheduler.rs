@@ -30,7 +30,7 @@ pub struct Position {
     pub step: usize,
     /// The steps of the run.
     pub steps: usize,
-    /// The share of the channels that is gone at the end of the run, in `[0, 1)`.
+    /// The share of the channels that is gone at the end of the run, in `[0, 1)`; with a budget the largest of its shares.
     pub target_ratio: f64,
 }
 

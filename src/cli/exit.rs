@@ -4,7 +4,8 @@ use std::env;
 use std::process::ExitCode;
 
 use clap::builder::styling::AnsiColor;
-use pruner::budget::BudgetError;
+use pruner::plan::BudgetError;
+use pruner::pruner::PruneError;
 use serde_json::json;
 
 use super::output::{self, Output};
@@ -31,7 +32,7 @@ pub(crate) const UNVERIFIED: u8 = 5;
 
 /// Says what went wrong.
 pub(crate) fn failed(error: &anyhow::Error, output: Output) -> ExitCode {
-    let infeasible = matches!(error.downcast_ref(), Some(BudgetError::Infeasible { .. }));
+    let infeasible = matches!(error.downcast_ref(), Some(PruneError::Budget(BudgetError::Infeasible { .. })));
     let code = if infeasible { INFEASIBLE } else { BAD_INPUT };
     let (message, style) = (message(error), AnsiColor::Red.on_default().bold());
     anstream::eprintln!("{style}error:{style:#} {message}");

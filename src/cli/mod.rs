@@ -11,6 +11,7 @@ mod progress;
 mod prune;
 mod replay;
 mod run;
+mod samples;
 mod schema;
 mod settings;
 mod shell;

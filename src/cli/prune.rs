@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use pruner::exec::GraphModule;
 use pruner::manifest::Manifest;
@@ -19,17 +19,19 @@ use super::output::{self, Output};
 use super::progress::Progress;
 use super::replay::{mode, written};
 use super::run::DeviceArgs;
-use super::settings::{SettingsArgs, Wanted};
+use super::samples::Samples;
+use super::settings::SettingsArgs;
 
 /// The arguments of `pruner prune`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Prune {
-    /// The model, a `.pt2` of torch.export.
-    model: PathBuf,
+    /// The model, a `.pt2` of torch.export; a config may name it.
+    #[arg(required_unless_present = "config")]
+    model: Option<PathBuf>,
 
-    /// The cut model.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "dry_run")]
+    /// The cut model; a config may name it.
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["dry_run", "config"])]
     output: Option<PathBuf>,
 
     /// Print what would be cut, and write no model.
@@ -72,19 +74,30 @@ pub(crate) struct Prune {
 }
 
 const USAGE: &str = "pruner prune [OPTIONS] <MODEL> --output <FILE>
-       pruner prune [OPTIONS] <MODEL> --dry-run";
+       pruner prune [OPTIONS] <MODEL> --dry-run
+       pruner prune [OPTIONS] --config <FILE>";
 
 const EXAMPLES: &str = r#"Examples:
   pruner prune model.pt2 --ratio 0.5 -o small.pt2
       half of the channels of every group go, by their magnitude
   pruner prune model.pt2 --macs 0.4 --scope global --round-to 8 -o small.pt2
-      40 % of the multiply-accumulates go, wherever they matter least
+      40 % of the multiply-accumulates go, wherever they matter least for what they cost
+  pruner prune model.pt2 --macs 0.4 --params 0.3 --bytes 0.3 -o small.pt2
+      at least so much goes of each
+  pruner prune model.pt2 --latency 0.25 --device cuda -o small.pt2
+      a forward pass takes 25 % less, as measured on the device
+  pruner prune model.pt2 --importance taylor --data samples.safetensors -o small.pt2
+      what the loss on the samples depends on least goes
+  pruner prune --config run.toml
+      all that the config says; `pruner schema` tells its keys
   pruner prune model.pt2 --ignore head --dry-run --save-plan plan.json
       what would go; edit plan.json and cut by it with --plan plan.json
 
 A config holds the same in TOML:
   importance = { importance = "magnitude", p = 1 }
-  budget = { macs = 0.4 }    # or params, or target_ratio in [limits]
+  [budget]    # or target_ratio in [limits]
+  macs = 0.4
+  params = 0.3
   [limits]
   scope = "global"
   round_to = 8
@@ -100,33 +113,45 @@ Ends with 3 where nothing was cut, and with 4 where the target cannot be met."#;
 struct Done {
     output: Option<PathBuf>,
     reports: Vec<StepReport>,
+    /// The batch norms whose statistics were measured anew.
+    recalibrated: usize,
 }
 
 impl Prune {
-    pub(crate) fn run(self, output: Output) -> anyhow::Result<ExitCode> {
-        let Wanted { settings, budget } = self.settings.wanted()?;
-        let read = [Some(&self.model), self.weights.as_ref(), self.settings.config(), self.plan.as_ref()];
+    pub(crate) fn run(mut self, output: Output) -> anyhow::Result<ExitCode> {
+        let config = self.settings.read()?;
+        let model = self.model.take().or(config.model);
+        let model = model.context("no model is named: give one, or `model` in the config")?;
+        self.output = self.output.take().or(config.output);
+        self.weights = self.weights.take().or(config.weights);
+        ensure!(self.dry_run || self.output.is_some(), "no output is named: give --output, or `output` in the config");
+        let data = config.calibration.as_ref().map(|calibration| &calibration.data);
+        let read = [Some(&model), self.weights.as_ref(), self.settings.config(), self.plan.as_ref(), data];
         output::check_files(read.into_iter().flatten().map(PathBuf::as_path), self.files())?;
-        let progress = Progress::new(format!("reading {}", self.model.display()));
-        let Model { pt2, file_bytes, .. } = Model::with_weights(&self.model, self.weights.as_deref())?;
+        let progress = Progress::new(format!("reading {}", model.display()));
+        let Model { mut pt2, file_bytes, .. } = Model::with_weights(&model, self.weights.as_deref())?;
         let mut module = GraphModule::load(&pt2, self.device.device)?;
         progress.next("scoring and planning");
         let mut pruner = match &self.settings.config {
-            Some(path) => GroupPruner::new(&module, settings).with_context(|| path.display().to_string())?,
-            None => GroupPruner::new(&module, settings)?,
+            Some(path) => GroupPruner::new(&module, config.settings).with_context(|| path.display().to_string())?,
+            None => GroupPruner::new(&module, config.settings)?,
         };
-        if let Some(budget) = budget {
-            pruner.meet(&module, budget)?;
-        }
+        let samples = Samples::new(config.calibration, &pruner, &module, self.device.device)?;
+        let mut recalibrated = 0;
         let (reports, plan) = if self.dry_run {
+            samples.gather(&mut pruner, &module)?;
             let selection = self.selection(&pruner, &module)?;
             (vec![pruner.preview(&selection)], selection.plan().clone())
         } else {
-            let reports = self.cut(&mut pruner, &mut module)?;
+            let reports = self.cut(&mut pruner, &mut module, &samples)?;
+            recalibrated = samples.recalibrate(&mut module)?;
             (reports, Plan::of_cut(pruner.analysis(), pruner.kept()))
         };
         if let (Some(path), false) = (&self.output, self.dry_run) {
             progress.next(format!("writing {}", path.display()));
+            if samples.change_tensors() {
+                pt2.take_over(&module, pruner.analysis(), pruner.kept())?;
+            }
             pt2.write(pruner.analysis(), pruner.kept(), mode(self.train_mode), path)?;
             if let Some(path) = &self.save_weights {
                 pt2.write_weights(pruner.analysis(), pruner.kept(), path)?;
@@ -139,7 +164,7 @@ impl Prune {
             output::write_json(path, &plan)?;
         }
         let pruned = reports.iter().any(StepReport::pruned);
-        let done = Done { output: self.output.filter(|_| !self.dry_run), reports };
+        let done = Done { output: self.output.filter(|_| !self.dry_run), reports, recalibrated };
         if let Some(path) = &self.report {
             output::write_json(path, &done)?;
         }
@@ -159,13 +184,23 @@ impl Prune {
     }
 
     /// Makes all steps of the run, or the one of a plan.
-    fn cut(&self, pruner: &mut GroupPruner, module: &mut GraphModule) -> anyhow::Result<Vec<StepReport>> {
+    fn cut(
+        &self,
+        pruner: &mut GroupPruner,
+        module: &mut GraphModule,
+        samples: &Samples,
+    ) -> anyhow::Result<Vec<StepReport>> {
         if self.plan.is_some() {
+            samples.gather(pruner, module)?;
             let selection = self.selection(pruner, module)?;
             return Ok(vec![pruner.apply(module, &mut (), &selection)?]);
         }
-        let steps = pruner.settings().steps;
-        Ok((0..steps).map(|_| pruner.step(module, &mut ())).collect::<Result<_, _>>()?)
+        let mut reports = Vec::new();
+        for _ in 0..pruner.settings().steps {
+            samples.gather(pruner, module)?;
+            reports.push(pruner.step(module, &mut ())?);
+        }
+        Ok(reports)
     }
 
     /// What the next step cuts: by scores, or by the plan of a file.
@@ -189,6 +224,9 @@ impl Done {
             Some(path) => written(path, file_bytes, first.before, last.after)?,
             None => "a dry run: no model is written".to_owned(),
         };
+        if self.recalibrated > 0 {
+            output::print(&format!("the statistics of {} batch norms are those of the data", self.recalibrated))?;
+        }
         Ok(output::print(&end)?)
     }
 }

@@ -1,14 +1,12 @@
 //! How much goes and by what: the settings of a run, from a file and from options, which take the place of the file's.
 
-use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use pruner::budget::Budget;
-use pruner::pruner::Settings;
-use serde::de::DeserializeOwned;
+use pruner::config::{Config, read_map};
+use pruner::plan::Measure;
 use serde_json::{Map, Value};
 
 /// What `prune` cuts.
@@ -28,6 +26,20 @@ pub(crate) struct SettingsArgs {
     /// What the ratio is a share of: each group's channels, those of all together, or of all that are made alike [default: local]
     #[arg(long, value_name = "SCOPE", value_parser = ["local", "global", "isomorphic"], help_heading = "What goes")]
     scope: Option<String>,
+
+    /// The data that criteria of gradients and activations are computed from: safetensors with the inputs of the model by their names, samples
+    /// first, and `targets` for the loss.
+    #[arg(long, value_name = "FILE", help_heading = "What goes")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// The loss of the model's output by `targets`: cross-entropy, mse or next-token [default: cross-entropy].
+    #[arg(long, value_name = "LOSS", value_parser = ["cross-entropy", "mse", "next-token"], hide_possible_values = true)]
+    #[arg(help_heading = "What goes")]
+    loss: Option<String>,
+
+    /// Measure the statistics of batch norms anew on the data once the model is cut.
+    #[arg(long, help_heading = "What is written")]
+    recalibrate: bool,
 
     /// The seed of criteria that draw numbers [default: 0].
     #[arg(long, value_name = "N", help_heading = "What goes")]
@@ -52,16 +64,16 @@ pub(crate) struct SettingsArgs {
     ignore: Vec<String>,
 }
 
-/// How much goes, said in one way.
+/// How much goes: a ratio of channels, or a budget.
 #[derive(Debug, Args)]
-#[group(id = "target", multiple = false)]
+#[group(id = "target", multiple = true)]
 struct Target {
     /// The share of the channels that goes, in [0, 1) [default: 0.5].
     #[arg(long, value_name = "RATIO", value_parser = share, allow_negative_numbers = true)]
-    #[arg(help_heading = "What goes")]
+    #[arg(conflicts_with_all = ["params", "macs", "bytes", "latency"], help_heading = "What goes")]
     ratio: Option<f64>,
 
-    /// The share of the parameters that goes at least.
+    /// The share of the parameters that goes at least; may stand beside the shares below.
     #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     #[arg(help_heading = "What goes")]
     params: Option<f64>,
@@ -70,6 +82,45 @@ struct Target {
     #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     #[arg(help_heading = "What goes")]
     macs: Option<f64>,
+
+    /// The share of the bytes of parameters and buffers that goes at least.
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    #[arg(help_heading = "What goes")]
+    bytes: Option<f64>,
+
+    /// The share of the latency that goes at least, measured on the device; no two runs measure the same.
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
+    #[arg(help_heading = "What goes")]
+    latency: Option<f64>,
+}
+
+impl Target {
+    /// The shares of a budget, by their keys.
+    fn shares(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let shares = [
+            (Measure::Params, self.params),
+            (Measure::Macs, self.macs),
+            (Measure::Bytes, self.bytes),
+            (Measure::Latency, self.latency),
+        ];
+        shares.into_iter().filter_map(|(measure, share)| Some((measure.name(), share?)))
+    }
+
+    /// Says in a config how much goes, in place of what it says of that.
+    fn set(&self, config: &mut Map<String, Value>, limits: &mut Map<String, Value>) {
+        if self.shares().next().is_some() {
+            let file = config.get("budget").and_then(|budget| budget.get("cost_aware")).cloned();
+            let mut budget: Map<String, Value> =
+                self.shares().map(|(key, share)| (key.to_owned(), share.into())).collect();
+            set(&mut budget, "cost_aware", file);
+            config.insert("budget".to_owned(), budget.into());
+            limits.remove("target_ratio");
+        }
+        if self.ratio.is_some() {
+            config.remove("budget");
+        }
+        set(limits, "target_ratio", self.ratio);
+    }
 }
 
 /// A share of what is there, which leaves something.
@@ -83,70 +134,53 @@ fn at_most_one(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "it is a share, at least 0 and at most 1".to_owned())
 }
 
-/// The settings of a run, and the budget that its ratio is to meet.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) settings: Settings,
-    pub(crate) budget: Option<Budget>,
-}
-
 impl SettingsArgs {
     /// The file of settings.
     pub(crate) fn config(&self) -> Option<&PathBuf> {
         self.config.as_ref()
     }
 
-    pub(crate) fn wanted(&self) -> anyhow::Result<Wanted> {
+    /// What the file says, but for what options say.
+    pub(crate) fn read(&self) -> anyhow::Result<Config> {
         let source = self.config.as_ref().map_or_else(|| "the options".to_owned(), |path| path.display().to_string());
-        let mut config = self.config.as_deref().map_or_else(|| Ok(Map::new()), read)?;
-        config.entry("importance").or_insert_with(|| "magnitude".into());
-        config.entry("scheduler").or_insert_with(|| "one-shot".into());
-        let mut budget =
-            config.remove("budget").map(|budget| parsed(budget, "budget.")).transpose().context(source.clone())?;
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Map::new()), read_map)?;
         if let Some(importance) = &self.importance {
             let json = importance.trim_start().starts_with('{');
             let value = if json { serde_json::from_str(importance) } else { Ok(importance.as_str().into()) };
             config.insert("importance".to_owned(), value.context("--importance")?);
         }
-        let Target { ratio, params, macs } = self.target;
-        if ratio.or(params).or(macs).is_some() {
-            budget = params.map(Budget::Params).or(macs.map(Budget::Macs));
-        }
         set(&mut config, "seed", self.seed);
-        let limits = config.entry("limits").or_insert_with(|| Map::new().into());
-        let Value::Object(limits) = limits else { bail!("{source}: limits is no table") };
-        set(limits, "target_ratio", ratio);
-        set(limits, "scope", self.scope.as_deref());
-        set(limits, "round_to", self.round_to.map(NonZeroUsize::get));
-        set(limits, "min_channels", self.min_channels.map(NonZeroUsize::get));
-        set(limits, "max_ratio", self.max_ratio);
-        set(limits, "ignore", (!self.ignore.is_empty()).then_some(&*self.ignore));
-        Ok(Wanted { settings: parsed(Value::Object(config), "").context(source)?, budget })
+        let limits = config.remove("limits").unwrap_or_else(|| Map::new().into());
+        let Value::Object(mut limits) = limits else { bail!("{source}: limits is no table") };
+        self.target.set(&mut config, &mut limits);
+        if config.contains_key("budget") && limits.contains_key("target_ratio") {
+            bail!("{source}: both budget and limits.target_ratio say how much goes; leave one of them out");
+        }
+        set(&mut limits, "scope", self.scope.as_deref());
+        set(&mut limits, "round_to", self.round_to.map(NonZeroUsize::get));
+        set(&mut limits, "min_channels", self.min_channels.map(NonZeroUsize::get));
+        set(&mut limits, "max_ratio", self.max_ratio);
+        set(&mut limits, "ignore", (!self.ignore.is_empty()).then_some(&*self.ignore));
+        config.insert("limits".to_owned(), limits.into());
+        let data = config.remove("calibration").unwrap_or_else(|| Map::new().into());
+        let Value::Object(mut data) = data else { bail!("{source}: calibration is no table") };
+        // A path of the file is relative to its folder, one of an option to where the command runs.
+        let folder = self.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let named = self.data.as_deref().map(absolute).transpose()?;
+        set(&mut data, "data", named.as_deref().map(Path::to_string_lossy));
+        set(&mut data, "loss", self.loss.as_deref());
+        if self.recalibrate {
+            data.insert("recalibrate".to_owned(), true.into());
+        }
+        if !data.is_empty() {
+            config.insert("calibration".to_owned(), data.into());
+        }
+        Ok(Config::from_map(config).context(source)?.below(folder))
     }
-}
-
-/// What a part of a config says; an error names the key, which stands below `place`.
-fn parsed<T: DeserializeOwned>(value: Value, place: &str) -> anyhow::Result<T> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let key = error.path().to_string();
-        let key = if key == "." { place.trim_end_matches('.').to_owned() } else { format!("{place}{key}") };
-        let cause = error.into_inner();
-        if key.is_empty() { cause.into() } else { anyhow::Error::new(cause).context(key) }
-    })
 }
 
 fn set(table: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         table.insert(key.to_owned(), value.into());
-    }
-}
-
-fn read(path: &Path) -> anyhow::Result<Map<String, Value>> {
-    let place = || path.display().to_string();
-    let text = fs::read_to_string(path).with_context(place)?;
-    if path.extension().is_some_and(|ending| ending == "json") {
-        serde_json::from_str(&text).with_context(place)
-    } else {
-        toml::from_str(&text).with_context(place)
     }
 }

@@ -112,14 +112,18 @@ pub enum ConfigError {
 impl Config {
     /// Reads a config: JSON where the name of the file ends so, else TOML. Files that it names are relative to its folder.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let mut config = Self::from_map(read_map(path)?)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let data = config.calibration.as_mut().map(|calibration| &mut calibration.data);
-        let files = [&mut config.model, &mut config.weights, &mut config.output];
+        Ok(Self::from_map(read_map(path)?)?.below(path.parent().unwrap_or(Path::new(""))))
+    }
+
+    /// With the files that it names taken as relative to a folder.
+    #[must_use]
+    pub fn below(mut self, folder: &Path) -> Self {
+        let data = self.calibration.as_mut().map(|calibration| &mut calibration.data);
+        let files = [&mut self.model, &mut self.weights, &mut self.output];
         for file in files.into_iter().flatten().chain(data) {
             *file = folder.join(&*file);
         }
-        Ok(config)
+        self
     }
 
     /// The config of keys and values. `importance` is `magnitude` and `scheduler` is `one-shot` where they are left out.

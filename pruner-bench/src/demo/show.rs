@@ -77,7 +77,7 @@ impl<'a> Show<'a> {
         self.line(format_args!(
             "  {:>4}  {:>5}  {:>4}  {:>4}  {:>6}  {:>6}  {:>4}  {:>7}  {seconds:>7.1}  {}",
             report.step,
-            share(report.target),
+            report.target.map_or_else(|| "-".to_owned(), share),
             share(report.achieved),
             report.after.channels,
             grouped(report.after.params),

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::deps::{Analysis, Group, Kept};
-use crate::graph::Origin;
-use crate::ids::{GroupId, NodeId};
+use crate::ids::NodeId;
 
 /// The size and the work of a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,35 +27,11 @@ impl Analysis {
         for group in self.groups().iter().filter(|group| group.pin().is_none()) {
             counts.channels += kept.of(group.axis()).map_or(group.initial_size(), <[u32]>::len) as u64;
         }
-        for (id, value) in self.graph().stored() {
-            let elements: u64 = self.dims(id).iter().map(|dim| kept.size(self, dim) as u64).product();
-            if value.origin == Origin::Parameter {
-                counts.params += elements;
-            }
-            if value.origin != Origin::Constant {
-                counts.bytes += elements * value.meta.dtype.bytes() as u64;
-            }
+        for (id, _) in self.graph().stored() {
+            self.count_stored(id, self.elements(kept, id), &mut counts);
         }
         counts.macs = self.graph().nodes().map(|(node, _)| self.macs(kept, node)).sum();
         counts
-    }
-
-    /// What the network costs less once one more coordinate of a group is gone, the last of those that are left.
-    pub fn freed(&self, kept: &Kept, group: GroupId) -> Counts {
-        let axis = self.groups()[group.index()].axis();
-        let last = kept
-            .of(axis)
-            .map_or_else(|| self.axis_size(axis).checked_sub(1), |left| left.last().map(|&at| at as usize));
-        let Some(last) = last else { return Counts::default() };
-        let mut after = kept.clone();
-        after.remove(self, group, &[last as u32]);
-        let (before, after) = (self.counts(kept), self.counts(&after));
-        Counts {
-            channels: before.channels - after.channels,
-            params: before.params - after.params,
-            macs: before.macs - after.macs,
-            bytes: before.bytes - after.bytes,
-        }
     }
 
     /// The multiply-accumulates of one node.

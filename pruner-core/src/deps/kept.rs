@@ -28,10 +28,34 @@ impl Kept {
 
     /// Takes coordinates of a group away; those that are gone already stay so.
     pub fn remove(&mut self, analysis: &Analysis, group: GroupId, coordinates: &[u32]) {
-        let group = &analysis.groups()[group.index()];
-        let left = self.left.entry(group.axis()).or_insert_with(|| group.all_coordinates());
+        let left = self.left_of(analysis, group);
         let gone: BTreeSet<u32> = coordinates.iter().copied().collect();
         left.retain(|coordinate| !gone.contains(coordinate));
+    }
+
+    /// As [`remove`](Self::remove), for few coordinates of many.
+    pub(super) fn remove_each(&mut self, analysis: &Analysis, group: GroupId, coordinates: &[u32]) {
+        let left = self.left_of(analysis, group);
+        for coordinate in coordinates {
+            if let Ok(at) = left.binary_search(coordinate) {
+                left.remove(at);
+            }
+        }
+    }
+
+    /// Puts coordinates of a group back; those that are there already stay so.
+    pub(super) fn restore(&mut self, analysis: &Analysis, group: GroupId, coordinates: &[u32]) {
+        let left = self.left_of(analysis, group);
+        for &coordinate in coordinates {
+            if let Err(at) = left.binary_search(&coordinate) {
+                left.insert(at, coordinate);
+            }
+        }
+    }
+
+    fn left_of(&mut self, analysis: &Analysis, group: GroupId) -> &mut Vec<u32> {
+        let group = &analysis.groups()[group.index()];
+        self.left.entry(group.axis()).or_insert_with(|| group.all_coordinates())
     }
 
     /// Gives a network input another size; `false` where the axis is part of others and cannot follow.

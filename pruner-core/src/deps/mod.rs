@@ -6,6 +6,7 @@
 //! gives the graph of what is left.
 
 mod axes;
+mod costs;
 mod count;
 mod divide;
 mod explain;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 pub use axes::SizeMismatch;
 use axes::{Axes, Axis};
+pub use costs::Tally;
 pub use count::Counts;
 pub use explain::Step;
 pub use expr::Expr;
@@ -102,6 +104,8 @@ pub struct Analysis {
     nodes: Vec<Option<NodeAxes>>,
     axes: Vec<Axis>,
     groups: Vec<AxisGroup>,
+    /// For each axis variable, what is counted that depends on it.
+    dependents: Vec<costs::Dependents>,
     unknown_ops: BTreeMap<String, NodeId>,
 }
 
@@ -319,9 +323,11 @@ impl<'a> Walk<'a> {
             nodes: self.nodes,
             axes,
             groups: Vec::new(),
+            dependents: Vec::new(),
             unknown_ops: self.unknown_ops,
         };
         analysis.groups = groups::collect(&analysis);
+        analysis.dependents = costs::dependents(&analysis);
         analysis
     }
 }

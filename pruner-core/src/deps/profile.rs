@@ -104,8 +104,8 @@ impl Analysis {
         self.dims(value).iter().map(|dim| kept.size(self, dim)).collect()
     }
 
-    fn elements(&self, kept: &Kept, value: ValueId) -> u64 {
-        self.sizes(kept, value).iter().map(|&size| size as u64).product()
+    pub(super) fn elements(&self, kept: &Kept, value: ValueId) -> u64 {
+        self.dims(value).iter().map(|dim| kept.size(self, dim) as u64).product()
     }
 }
 

@@ -50,6 +50,11 @@ impl<'l> Held<'l> {
         self.overridden.get(&group).map_or(self.limits, |&index| &self.overrides[index])
     }
 
+    /// Whether a group has a ratio of its own.
+    pub(super) fn own_ratio(&self, group: GroupId) -> bool {
+        self.overridden.get(&group).is_some_and(|&index| self.limits.overrides[index].target_ratio.is_some())
+    }
+
     /// With which others a group is cut.
     pub(super) fn pool(&self, group: &dyn Group) -> Pool {
         let own = self.overridden.get(&group.id()).copied();

@@ -1,10 +1,12 @@
 //! Plans: which coordinates of which groups go, decided and not yet done.
 //!
-//! [`select`] makes a [`Plan`] from scores under [`Limits`] and says for every group what became of it. A plan touches no
-//! tensor: it can be printed, edited, saved and checked against groups before it is applied.
+//! [`select`] makes a [`Plan`] from scores under [`Limits`], [`Prunable::meet`] one that meets a [`Budget`]; both say for every
+//! group what became of it. A plan touches no tensor: it can be printed, edited, saved and checked against groups before it is applied.
 
+mod budget;
 mod held;
 mod limits;
+mod meet;
 mod names;
 mod outlook;
 mod overrides;
@@ -24,7 +26,9 @@ use std::hash::Hasher;
 
 use serde::{Deserialize, Serialize};
 
+pub use budget::{Budget, BudgetError, Measure, Shortfall, Standing};
 pub use limits::{Limits, LimitsError, Scope};
+pub use meet::Prunable;
 pub use outlook::{StopReason, can_prune_further, stop_reason};
 pub use overrides::Override;
 pub use prunable::prunable;
@@ -87,6 +91,15 @@ impl Plan {
             (group.id(), all.filter(|coordinate| left.binary_search(coordinate).is_err()).collect::<Vec<_>>())
         };
         analysis.groups_left(kept).iter().map(cut).collect()
+    }
+
+    /// The coordinates that are left of `kept` once it is applied.
+    pub fn applied_to(&self, analysis: &Analysis, kept: &Kept) -> Kept {
+        let mut after = kept.clone();
+        for (&group, coordinates) in &self.cuts {
+            after.remove(analysis, group, coordinates);
+        }
+        after
     }
 
     /// Whether it cuts nothing.

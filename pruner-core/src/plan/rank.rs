@@ -15,13 +15,13 @@ pub(super) struct State<'a> {
     scores: &'a [f64],
     summary: Option<ScoreSummary>,
     /// The indices of the coordinates that may go, in the order in which they do.
-    ranked: Vec<usize>,
+    pub(super) ranked: Vec<usize>,
     /// How many of them go.
-    taken: usize,
+    pub(super) taken: usize,
     /// Why nothing goes; the last word once the step is planned.
-    reason: Reason,
+    pub(super) reason: Reason,
     /// Whether scores decide about it.
-    ranks: bool,
+    pub(super) ranks: bool,
 }
 
 impl<'a> State<'a> {
@@ -74,6 +74,20 @@ impl<'a> State<'a> {
         &self.ranked[..self.taken]
     }
 
+    /// What goes when no longer `from` but `to` coordinates do, by their numbers before the first cut.
+    pub(super) fn coordinates(&self, from: usize, to: usize) -> Vec<u32> {
+        self.ranked[from..to].iter().map(|&index| self.group.coordinates()[index]).collect()
+    }
+
+    /// The mean score of what goes when no longer `from` but `to` coordinates do.
+    pub(super) fn mean(&self, from: usize, to: usize) -> f64 {
+        let cut = &self.ranked[from..to];
+        let (first, last) = (self.scores[cut[0]], self.scores[cut[cut.len() - 1]]);
+        // Dividing first keeps the sum finite; the mean of equal scores is that score in spite of rounding.
+        let mean: f64 = cut.iter().map(|&index| self.scores[index] / cut.len() as f64).sum();
+        mean.clamp(first, last)
+    }
+
     pub(super) fn space_after(&self) -> Option<Space> {
         self.takes_part().then(|| self.space.after(self.taken))
     }
@@ -98,7 +112,7 @@ impl<'a> State<'a> {
     }
 
     /// Why nothing went, when as many coordinates as `asked` might have, and `target_met` tells whether none should.
-    fn explain(&self, target_met: bool, asked: usize) -> Reason {
+    pub(super) fn explain(&self, target_met: bool, asked: usize) -> Reason {
         match (self.limit(), self.space.cuts().next()) {
             (Some(reason @ Reason::NotDivisible { .. }), _) => reason,
             _ if target_met => Reason::TargetReached,
@@ -128,7 +142,7 @@ impl<'a> State<'a> {
 }
 
 /// The order of finite scores, in which 0 and −0 are equal.
-fn compare(a: f64, b: f64) -> Ordering {
+pub(super) fn compare(a: f64, b: f64) -> Ordering {
     (a + 0.0).total_cmp(&(b + 0.0))
 }
 
@@ -148,11 +162,8 @@ impl Next {
     fn of(states: &[State<'_>], index: usize) -> Option<Self> {
         let state = &states[index];
         let taken = state.space.cut_after(state.taken)?;
-        let cut = &state.ranked[state.taken..taken];
-        let (first, last) = (state.scores[cut[0]], state.scores[cut[cut.len() - 1]]);
-        // Dividing first keeps the sum finite; the mean of equal scores is that score in spite of rounding.
-        let mean: f64 = cut.iter().map(|&index| state.scores[index] / cut.len() as f64).sum();
-        Some(Self { cost: mean.clamp(first, last), coordinate: state.group.coordinates()[cut[0]], state: index, taken })
+        let coordinate = state.group.coordinates()[state.ranked[state.taken]];
+        Some(Self { cost: state.mean(state.taken, taken), coordinate, state: index, taken })
     }
 }
 
@@ -176,10 +187,10 @@ impl PartialEq for Next {
 
 impl Eq for Next {}
 
-/// Cuts the groups of every pool together, to the part `progress` of its target.
-pub(super) fn cut_pools(states: &mut [State<'_>], progress: f64) {
+/// Cuts the groups of every pool together, to the part `progress` of its target, those of pools that are `wanted`.
+pub(super) fn cut_pools(states: &mut [State<'_>], progress: f64, wanted: &dyn Fn(&Space) -> bool) {
     let mut pools: BTreeMap<Pool, Vec<usize>> = BTreeMap::new();
-    for (index, state) in states.iter().enumerate().filter(|(_, state)| state.ranks) {
+    for (index, state) in states.iter().enumerate().filter(|(_, state)| state.ranks && wanted(&state.space)) {
         pools.entry(state.space.pool.clone()).or_default().push(index);
     }
     for pool in pools.values() {

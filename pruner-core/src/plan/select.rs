@@ -9,7 +9,7 @@ use super::outlook::stop_of;
 use super::rank::{State, cut_pools};
 use super::space::{NOISE, Space};
 use super::verdict::{GroupVerdict, Reason, Verdict};
-use super::{Limits, LimitsError, Plan, PlanError, StopReason, by_id};
+use super::{Limits, LimitsError, Plan, PlanError, Standing, StopReason, by_id};
 use crate::deps::Group;
 use crate::ids::GroupId;
 
@@ -22,9 +22,11 @@ pub struct Selection {
     pub verdicts: Vec<GroupVerdict>,
     /// The part of the target that this step goes to.
     pub progress: f64,
-    /// The share of the coordinates of all groups that may be cut which is to be gone at the end of the run. It is the target ratio of
-    /// the limits but for what overrides make of it.
-    pub target_ratio: f64,
+    /// The share of the coordinates of all groups that may be cut which is to be gone at the end of the run: the target ratio of the
+    /// limits but for what overrides make of it. `None` where a budget says how much goes.
+    pub target_ratio: Option<f64>,
+    /// Where the budget stands once the plan is applied; empty without one.
+    pub budget: Vec<Standing>,
     /// The coordinates of all groups that may be cut.
     pub channels: Channels,
     /// Why no later step can cut anything once the plan is applied; `None` if one could.
@@ -113,22 +115,40 @@ pub fn select(
     limits: &Limits,
     progress: f64,
 ) -> Result<Selection, SelectError> {
+    let (groups, progress) = checked(groups, scores, progress)?;
+    let held = Held::new(&groups, limits)?;
+    let mut states = states(&groups, scores, &held);
+    cut_pools(&mut states, progress, &|_| true);
+    Ok(finished(states, limits, progress))
+}
+
+/// The groups in the order of their ids and the progress, which rounding may have carried above 1, if the input makes sense.
+pub(super) fn checked<'a>(
+    groups: &[&'a dyn Group],
+    scores: &BTreeMap<GroupId, Vec<f64>>,
+    progress: f64,
+) -> Result<(Vec<&'a dyn Group>, f64), SelectError> {
     if !(0.0..=1.0 + NOISE).contains(&progress) {
         return Err(SelectError::Progress(progress));
     }
-    let progress = progress.min(1.0);
     check_scores(groups, scores)?;
     let mut groups = groups.to_vec();
     groups.sort_by_key(|group| group.id());
-    let held = Held::new(&groups, limits)?;
-    let mut states: Vec<State> =
-        groups.iter().map(|group| State::new(*group, scores.get(&group.id()), &held)).collect();
-    cut_pools(&mut states, progress);
+    Ok((groups, progress.min(1.0)))
+}
 
-    let plan = states
-        .iter()
-        .map(|state| (state.group.id(), state.cut().iter().map(|&index| state.group.coordinates()[index])))
-        .collect();
+/// The groups before anything is selected.
+pub(super) fn states<'a>(
+    groups: &[&'a dyn Group],
+    scores: &'a BTreeMap<GroupId, Vec<f64>>,
+    held: &Held<'_>,
+) -> Vec<State<'a>> {
+    groups.iter().map(|group| State::new(*group, scores.get(&group.id()), held)).collect()
+}
+
+/// What was selected.
+pub(super) fn finished(states: Vec<State<'_>>, limits: &Limits, progress: f64) -> Selection {
+    let plan = states.iter().map(|state| (state.group.id(), state.coordinates(0, state.taken))).collect();
     let spaces: Vec<Space> = states.iter().filter_map(State::space_after).collect();
     let totals = totals(&spaces);
     let initial = spaces.iter().map(|space| space.initial).sum();
@@ -143,7 +163,8 @@ pub fn select(
     let target_ratio = limits.target_ratio + totals.values().map(more).sum::<f64>();
     let stop = stop_of(&spaces);
     let verdicts = states.into_iter().map(State::into_verdict).collect();
-    Ok(Selection { plan, verdicts, progress, target_ratio, channels, stop })
+    let target_ratio = Some(target_ratio);
+    Selection { plan, verdicts, progress, target_ratio, budget: Vec::new(), channels, stop }
 }
 
 impl Selection {
@@ -152,7 +173,8 @@ impl Selection {
         &self.plan
     }
 
-    /// The selection with `plan` in place of its own: its verdicts and counts say what `plan` does.
+    /// The selection with `plan` in place of its own: its verdicts and counts say what `plan` does. Where a budget stands is told
+    /// again when the plan is applied; the latency of another plan is not known.
     pub fn with_plan(mut self, plan: Plan, groups: &[&dyn Group], limits: &Limits) -> Result<Self, SelectError> {
         plan.validate(groups)?;
         let held = Held::new(groups, limits)?;
@@ -179,6 +201,9 @@ impl Selection {
         }
         self.channels.after = spaces.iter().map(|space| space.size).sum();
         self.stop = stop_of(&spaces);
+        if plan != self.plan {
+            self.budget.clear();
+        }
         self.plan = plan;
         Ok(self)
     }

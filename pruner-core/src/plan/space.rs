@@ -26,6 +26,8 @@ pub(super) struct Space {
     pub(super) pool: Pool,
     /// The share of the pool to be gone at the end of the run.
     pub(super) ratio: f64,
+    /// Whether that share is one of its own, which a budget does not change.
+    pub(super) own_ratio: bool,
     /// Before the first cut.
     pub(super) initial: usize,
     /// Now.
@@ -46,6 +48,7 @@ impl Space {
         let mut space = Self {
             pool: held.pool(group),
             ratio: limits.target_ratio,
+            own_ratio: held.own_ratio(group.id()),
             initial: group.initial_size(),
             size: group.size(),
             granularity: granularity(group, limits.round_to),

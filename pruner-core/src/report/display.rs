@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 use super::numbers::{count, percent, score};
 use super::{GroupReport, Outcome, Seconds, StepReport};
 use crate::deps::Pin;
-use crate::plan::{Reason, ScoreSummary};
+use crate::plan::{Measure, Reason, ScoreSummary};
 use crate::text::{Column, Table, wrapped};
 
 impl fmt::Display for Outcome {
@@ -26,6 +26,11 @@ impl fmt::Display for StepReport {
         let line = |text: &str| wrapped(text, limit, 0, 2);
         writeln!(f, "{}", line(&self.header()?))?;
         self.counts().fmt(f)?;
+        let budget = self.budget();
+        if budget.has_rows() {
+            writeln!(f, "budget:")?;
+            budget.fmt(f)?;
+        }
         let cut = self.cut_groups(limit);
         if cut.has_rows() {
             writeln!(f, "cut:")?;
@@ -65,7 +70,10 @@ impl StepReport {
             let channels: usize = self.groups.iter().map(GroupReport::cut).sum();
             write!(text, " {} from {}", counted(channels, "channel"), counted(groups, "group"))?;
         }
-        write!(text, "; {} of all channels are gone, {} asked", percent(self.achieved), percent(self.target))?;
+        write!(text, "; {} of all channels are gone", percent(self.achieved))?;
+        if let Some(target) = self.target {
+            write!(text, ", {} asked", percent(target))?;
+        }
         if self.gap_channels > 0 {
             write!(text, " ({} short)", counted(self.gap_channels, "channel"))?;
         }
@@ -88,6 +96,21 @@ impl StepReport {
         for (name, before, after) in rows.into_iter().filter(|(_, before, _)| *before > 0) {
             let change = after as f64 / before as f64 - 1.0;
             table.push([name.to_owned(), count(before), count(after), percent(change)]);
+        }
+        table
+    }
+
+    /// The shares of what the network cost before the first cut.
+    fn budget(&self) -> Table {
+        let columns = ["dense", "asked", "gone", "gap"].map(|heading| (heading, Column::Right));
+        let mut table = Table::new(&[&[("", Column::Left)], &columns[..]].concat());
+        for of in &self.budget {
+            let dense = match of.measure {
+                Measure::Latency => format!("{:.3} ms", of.dense),
+                _ => count(of.dense as u64),
+            };
+            let shares = [of.asked, of.achieved, of.gap].map(|share| format!("{:.2} %", 100.0 * share));
+            table.push([&[of.measure.name().to_owned(), dense], &shares[..]].concat());
         }
         table
     }

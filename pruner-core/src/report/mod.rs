@@ -16,7 +16,7 @@ pub use alarm::Alarm;
 pub use crate::deps::Counts;
 use crate::deps::Group;
 use crate::ids::{GroupId, NodeId};
-use crate::plan::{GroupVerdict, Reason, ScoreSummary, Selection, StopReason, Verdict};
+use crate::plan::{GroupVerdict, Reason, ScoreSummary, Selection, Standing, StopReason, Verdict};
 
 /// What a step did, and why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,8 +32,11 @@ pub struct StepReport {
     pub progress: f64,
     /// The seed of what is random in the scores; `None` where nothing is.
     pub seed: Option<u64>,
-    /// The share of the channels before the first cut that should be gone after this step.
-    pub target: f64,
+    /// The share of the channels before the first cut that should be gone after this step; `None` where a budget says how much
+    /// goes.
+    pub target: Option<f64>,
+    /// Where the measures of the budget stand after this step; empty without one.
+    pub budget: Vec<Standing>,
     /// The share that is gone.
     pub achieved: f64,
     /// The channels that should be gone and are not.
@@ -205,7 +208,8 @@ impl StepReport {
             steps,
             progress: selection.progress,
             seed: None,
-            target: selection.target_ratio * selection.progress,
+            target: selection.target_ratio.map(|ratio| ratio * selection.progress),
+            budget: selection.budget.clone(),
             achieved: selection.channels.achieved(),
             gap_channels: selection.channels.gap(),
             before: channels(selection.channels.before),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::deps::Pin;
 use crate::plan::testing::TestGroup;
-use crate::plan::{Limits, Scope, select};
+use crate::plan::{Limits, Measure, Scope, select};
 
 fn refs(groups: &[TestGroup]) -> Vec<&dyn Group> {
     groups.iter().map(|group| group as &dyn Group).collect()
@@ -64,6 +64,23 @@ fn a_step_that_pruned_prints_what_it_cut_and_why_the_rest_was_not() {
     insta::assert_snapshot!("pruned", report);
     insta::assert_snapshot!("pruned-narrow", format!("{report:.60}"));
     assert!(format!("{report:.60}").lines().all(|line| line.chars().count() <= 60));
+}
+
+#[test]
+fn a_step_to_a_budget_prints_where_its_measures_stand() {
+    let mut report = report(&network(), &Limits::new(0.5), 1, 2).with_counts(counts(1_000_000), counts(700_000));
+    report.target = None;
+    report.budget = vec![
+        Standing::new(Measure::Params, 0.25, 1e6, 7e5),
+        Standing::new(Measure::Macs, 0.301, 1e8, 7e7),
+        Standing::new(Measure::Latency, 0.2, 12.5, 9.875),
+    ];
+    insta::assert_snapshot!("budget", report);
+    let line = report.to_json_line().expect("a report serialises");
+    assert!(
+        line.contains(r#""target":null,"budget":[{"measure":"params","dense":1000000.0,"asked":0.25,"achieved":0."#)
+    );
+    assert_eq!(serde_json::from_str::<StepReport>(&line).expect("it was just written"), report);
 }
 
 #[test]

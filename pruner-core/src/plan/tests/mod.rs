@@ -1,6 +1,7 @@
 //! Tests of plans, limits and selection.
 
 mod limits;
+mod meet;
 mod names;
 mod overrides;
 mod plan;

@@ -1,0 +1,65 @@
+//! The data that `prune` computes criteria and statistics from.
+
+use anyhow::bail;
+use pruner::calibration::recalibrate;
+use pruner::config::{Calibration, Data};
+use pruner::exec::GraphModule;
+use pruner::importance::{Signal, SignalSet};
+use pruner::pruner::GroupPruner;
+use tch::{Device, Tensor};
+
+/// The data of a config, if it names some.
+pub(crate) struct Samples {
+    data: Option<(Calibration, Data)>,
+}
+
+impl Samples {
+    /// Reads the data; an error where the settings need some and there is none.
+    pub(crate) fn new(
+        calibration: Option<Calibration>,
+        pruner: &GroupPruner,
+        module: &GraphModule,
+        device: Device,
+    ) -> anyhow::Result<Self> {
+        let needs = pruner.settings().needs() & Signal::of_data();
+        let Some(calibration) = calibration else {
+            if let Some(signal) = needs.into_iter().next() {
+                bail!(
+                    "importance `{}` is computed from data ({signal:?}): give --data, a safetensors file with samples of the \
+                     model's inputs{}",
+                    pruner.settings().importance.typetag_name(),
+                    if Self::takes_loss(needs) { " and the targets of a loss" } else { "" }
+                );
+            }
+            return Ok(Self { data: None });
+        };
+        let data = calibration.load(module.graph(), needs, device)?;
+        Ok(Self { data: Some((calibration, data)) })
+    }
+
+    fn takes_loss(needs: SignalSet) -> bool {
+        !needs.is_disjoint(Signal::of_loss())
+    }
+
+    /// Gathers what the next step needs.
+    pub(crate) fn gather(&self, pruner: &mut GroupPruner, module: &GraphModule) -> anyhow::Result<()> {
+        if let Some((calibration, data)) = &self.data {
+            let loss = |outputs: &[Tensor], targets: &[Tensor]| calibration.loss.of(outputs, targets);
+            pruner.gather(module, data, Some(&loss))?;
+        }
+        Ok(())
+    }
+
+    /// Measures the statistics of batch norms anew if that is asked for, and returns how many they are.
+    pub(crate) fn recalibrate(&self, module: &mut GraphModule) -> anyhow::Result<usize> {
+        match &self.data {
+            Some((calibration, data)) if calibration.recalibrate => Ok(recalibrate(module, data)?),
+            _ => Ok(0),
+        }
+    }
+
+    /// Whether tensors may not be slices of those of the model.
+    pub(crate) fn change_tensors(&self) -> bool {
+        self.data.is_some()
+    }
+}
