@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -1108,4 +1109,14 @@ char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, con
                     !data.is_neg();
     *out = new at::Tensor(one_pass ? gather_in_one_pass(data, lists) : gather_by_dimension(data, lists));
   })
+}
+
+int32_t pa_fused_attention(int32_t allowed) {
+  auto &context = at::globalContext();
+  int32_t before = (context.userEnabledFlashSDP() ? 1 : 0) | (context.userEnabledMemEfficientSDP() ? 2 : 0) |
+                   (context.userEnabledCuDNNSDP() ? 4 : 0);
+  context.setSDPUseFlash((allowed & 1) != 0);
+  context.setSDPUseMemEfficient((allowed & 2) != 0);
+  context.setSDPUseCuDNN((allowed & 4) != 0);
+  return before;
 }

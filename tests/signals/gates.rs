@@ -8,7 +8,7 @@ use pruner_bench::rng::Rng;
 use tch::{Kind, Tensor};
 
 use crate::common::Snapshot;
-use crate::support::{Wide, close, loss, singles, union};
+use crate::support::{Wide, close, loss, near, singles, union};
 
 fn gates() -> pruner::importance::SignalSet {
     Signal::Gate | Signal::SquaredGate
@@ -45,7 +45,9 @@ fn gates_are_the_slope_by_the_weights_that_read_a_coordinate() {
             };
             let weights: BTreeSet<_> = own.iter().filter_map(|site| site.weight).collect();
             // Where activations meet, or a weight is read twice, it is another slope.
-            if weights.len() < own.len() {
+            let graph = net.module.graph();
+            let reads = |value| graph.nodes().flat_map(|(_, node)| node.inputs()).filter(|it| *it == value).count();
+            if weights.len() < own.len() || weights.iter().any(|(value, _)| reads(*value) > 1) {
                 continue;
             }
             let effect = |gradients: &std::collections::BTreeMap<String, Tensor>| -> Tensor {
@@ -66,8 +68,10 @@ fn gates_are_the_slope_by_the_weights_that_read_a_coordinate() {
             let mean = |effects: Vec<Tensor>| Tensor::stack(&effects, 0).mean_dim([0_i64].as_slice(), false, None);
             let found = |signal| signals.gate(signal, group.id()).expect("it is read");
             let what = format!("{name}: {}", group.name());
-            close(found(Signal::Gate), &mean(effects.iter().map(Tensor::abs).collect()), &what);
-            close(found(Signal::SquaredGate), &mean(effects.iter().map(Tensor::square).collect()), &what);
+            // The decoder takes means in single precision.
+            let share = if name == "decoder" { 1e-5 } else { 1e-9 };
+            near(found(Signal::Gate), &mean(effects.iter().map(Tensor::abs).collect()), share, &what);
+            near(found(Signal::SquaredGate), &mean(effects.iter().map(Tensor::square).collect()), share, &what);
             checked += 1;
         }
         assert!(checked >= 2, "{name}: {checked} groups");
@@ -79,9 +83,11 @@ fn where_queries_meet_keys_a_gate_is_the_slope_by_the_queries() {
     let net = Wide::named("cross_attention");
     let batches = net.batches();
     let signals = net.gather(gates(), &batches);
-    let group = net.groups().into_iter().find(|group| group.name() == "q_proj.weight:0/1").unwrap_or_else(|| {
-        panic!("{:?}", net.groups().iter().map(|group| group.name()).collect::<Vec<_>>())
-    });
+    let group = net
+        .groups()
+        .into_iter()
+        .find(|group| group.name() == "q_proj.weight:0/1")
+        .unwrap_or_else(|| panic!("{:?}", net.groups().iter().map(|group| group.name()).collect::<Vec<_>>()));
     let variables = net.vs.variables();
     let mut effects = Vec::new();
     for sample in singles(&batches) {

@@ -10,5 +10,4 @@ mod gates;
 mod recalibration;
 mod run;
 mod support;
-mod threads;
 mod weights;

@@ -76,7 +76,8 @@ impl Wide {
     }
 
     pub(crate) fn gather(&self, wanted: impl Into<SignalSet>, batches: &Vec<Batch>) -> Signals {
-        gather(&self.module, &self.analysis, &Kept::all(), wanted.into(), batches, Some(&loss)).expect("they are gathered")
+        gather(&self.module, &self.analysis, &Kept::all(), wanted.into(), batches, Some(&loss))
+            .expect("they are gathered")
     }
 
     /// The gradients of the loss of a batch by name, from the code that was traced.

@@ -317,6 +317,7 @@ unsafe extern "C" {
     pub(super) fn pa_tensor_replace(tensor: *mut C_tensor, data: *const C_tensor, grad: *const C_tensor)
     -> *mut c_char;
     pub(super) fn pa_tensor_set_grad(tensor: *mut C_tensor, grad: *const C_tensor) -> *mut c_char;
+    pub(super) fn pa_fused_attention(allowed: i32) -> i32;
     pub(super) fn pa_tensor_gather(
         tensor: *const C_tensor,
         kept: *const *const i64,

@@ -10,13 +10,14 @@ mod tensors;
 
 use std::ffi::CStr;
 use std::ptr;
+use std::sync::Mutex;
 
 pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
 pub(crate) use recorder::{Entry, Record, Recorder};
 pub(crate) use tensors::view_as;
 pub use tensors::{gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
 
-use self::ffi::pa_init;
+use self::ffi::{pa_fused_attention, pa_init};
 
 /// What libtorch answered where it could not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,4 +49,34 @@ pub fn init() -> &'static str {
 pub fn cuda_is_available() -> bool {
     init();
     tch::Cuda::is_available()
+}
+
+/// While it lives, attention takes no fused kernel: those have no derivative of their derivative.
+#[derive(Debug)]
+pub(crate) struct PlainAttention(());
+
+/// How many of them live, and which kernels were allowed before the first.
+static PLAIN_ATTENTION: Mutex<(usize, i32)> = Mutex::new((0, 0));
+
+impl PlainAttention {
+    pub(crate) fn new() -> Self {
+        let mut state = PLAIN_ATTENTION.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if state.0 == 0 {
+            // SAFETY: it takes and returns a number.
+            state.1 = unsafe { pa_fused_attention(0) };
+        }
+        state.0 += 1;
+        Self(())
+    }
+}
+
+impl Drop for PlainAttention {
+    fn drop(&mut self) {
+        let mut state = PLAIN_ATTENTION.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        state.0 -= 1;
+        if state.0 == 0 {
+            // SAFETY: it takes and returns a number.
+            unsafe { pa_fused_attention(state.1) };
+        }
+    }
 }

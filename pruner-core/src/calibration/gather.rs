@@ -244,6 +244,7 @@ impl<'a> Pass<'a> {
 
     /// Adds up `H·g` batch by batch: the gradient of `g_batch · g`.
     fn hessian(&mut self, loader: &dyn Loader, loss: Loss<'_>) -> Result<(), CalibrationError> {
+        let _plain = aten::PlainAttention::new();
         let gradients: Vec<Option<Tensor>> =
             self.gradients.iter().map(|sum| sum.as_ref().map(|sum| sum / self.samples)).collect();
         for (number, batch) in loader.batches().enumerate() {
