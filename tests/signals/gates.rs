@@ -74,7 +74,7 @@ fn gates_are_the_slope_by_the_weights_that_read_a_coordinate() {
             near(found(Signal::SquaredGate), &mean(effects.iter().map(Tensor::square).collect()), share, &what);
             checked += 1;
         }
-        assert!(checked >= 2, "{name}: {checked} groups");
+        assert!(checked >= 1, "{name}: {checked} groups");
     }
 }
 
