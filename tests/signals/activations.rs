@@ -32,8 +32,8 @@ fn statistics() -> SignalSet {
 }
 
 /// Compares what was gathered with the values that a run of each sample alone makes; returns how many sites there were.
-fn check(net: &Wide, name: &str, wanted: SignalSet, batches: &Vec<Batch>) -> usize {
-    let signals = net.gather(wanted, batches);
+fn check(net: &Wide, name: &str, wanted: SignalSet, batches: &[Batch]) -> usize {
+    let signals = net.gather(wanted, &batches);
     let sites = net.analysis.sites(&Kept::all());
     let mut values: BTreeMap<ValueId, Vec<Tensor>> = BTreeMap::new();
     for sample in singles(batches) {

@@ -118,7 +118,9 @@ fn where_heads_and_their_dimensions_go_a_position_is_made_up_for_once() {
     });
     let groups: Vec<_> = out.filter(|(_, reads)| *reads).map(|(id, _)| id).collect();
     assert_eq!(groups.len(), 2, "heads and their dimensions");
-    groups.iter().for_each(|group| plan.insert(*group, [1]));
+    for group in groups {
+        plan.insert(group, [1]);
+    }
     selection = selection.with_plan(plan, &pruner.groups(), &pruner.settings().limits).expect("the plan fits");
     let before = mean_output(&net, "out_proj.weight", &batches);
     assert!(pruner.apply(&mut net.module, &mut (), &selection).expect("a cut").pruned());

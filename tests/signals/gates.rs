@@ -118,7 +118,9 @@ fn gates_are_the_slope_of_the_loss_by_a_mask() {
         let columns: Vec<Tensor> =
             ["a.weight", "b.weight"].iter().map(|name| variables[*name].detach().narrow(1, coordinate, 1)).collect();
         let before: Vec<Tensor> = columns.iter().map(Tensor::copy).collect();
-        columns.iter().for_each(|column| drop(column.shallow_clone().g_mul_scalar_(factor)));
+        for column in &columns {
+            drop(column.shallow_clone().g_mul_scalar_(factor));
+        }
         let outputs = tch::no_grad(|| (net.forward)(&batch.inputs, false));
         columns.iter().zip(&before).for_each(|(column, before)| column.shallow_clone().copy_(before));
         loss(&outputs, &batch.targets).expect("a number").double_value(&[])

@@ -72,7 +72,7 @@ fn numbers_do_not_depend_on_how_samples_are_batched() {
 }
 
 #[track_caller]
-fn refused(batches: &Vec<Batch>, loss: Option<Loss<'_>>, importance: impl Importance + 'static, says: &str) {
+fn refused(batches: &dyn Loader, loss: Option<Loss<'_>>, importance: impl Importance + 'static, says: &str) {
     let net = Wide::smooth();
     let before = Snapshot::of(&net.vs);
     let error = pruner(&net, importance).gather(&net.module, batches, loss).expect_err("it is refused").to_string();

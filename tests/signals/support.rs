@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pruner::calibration::{Batch, gather};
+use pruner::calibration::{Batch, Loader, gather};
 use pruner::deps::{Analysis, AxisGroup, Group as _, Kept};
 use pruner::exec::GraphModule;
 use pruner::importance::{SignalSet, Signals};
@@ -29,7 +29,7 @@ impl Wide {
         let forward = build(&vs.root());
         randomize(&vs, 3);
         vs.double();
-        let inputs: Vec<Tensor> = inputs.iter().map(widened).collect();
+        let inputs: Vec<Tensor> = inputs.into_iter().map(|input| widened(&input)).collect();
         let module = trace(&vs, &inputs, |inputs| forward(inputs, false)).expect("the network is traced");
         let analysis = Analysis::new(module.graph()).expect("the graph is sound");
         Self { vs, forward, inputs, module, analysis }
@@ -75,7 +75,7 @@ impl Wide {
         [(2, 1), (3, 2), (1, 3)].map(|(count, seed)| self.batch(count, seed)).into()
     }
 
-    pub(crate) fn gather(&self, wanted: impl Into<SignalSet>, batches: &Vec<Batch>) -> Signals {
+    pub(crate) fn gather(&self, wanted: impl Into<SignalSet>, batches: &dyn Loader) -> Signals {
         gather(&self.module, &self.analysis, &Kept::all(), wanted.into(), batches, Some(&loss))
             .expect("they are gathered")
     }
