@@ -96,6 +96,7 @@ char *pa_trace_entry(const pa_trace *trace, size_t index, uintptr_t *storage, at
 size_t pa_trace_notes(const pa_trace *trace);
 const char *pa_trace_note(const pa_trace *trace, size_t index);
 
+
 // `out.sizes` points into the tensor.
 char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out);
 // The tensor's data becomes that of `data`, of any shape, and its gradient `grad`, which may be null.

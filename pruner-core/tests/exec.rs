@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use pruner_core::exec::{ExecError, GraphModule, Mode, Program};
+use pruner_core::exec::{ExecError, GraphModule, Hooks, Mode, Program};
 use pruner_core::graph::{Argument, Dtype, Graph, Origin, TensorMeta};
 use pruner_core::ids::{NodeId, ValueId};
 use pruner_core::trace::trace;
@@ -311,7 +311,7 @@ fn factories_make_their_tensors_where_the_graph_runs() {
     let made = graph.call("aten::ones", vec![("size", [2].into()), ("device", device)], TensorMeta::f32([2]));
     graph.set_outputs(vec![made]);
     let program = Program::compile(&graph, Device::Cpu).expect("the graph is well-formed");
-    let outputs = program.run(&[], &[], Mode::Eval, None).expect("it runs");
+    let outputs = program.run(&[], &[], Mode::Eval, Hooks::default()).expect("it runs");
     assert_eq!(outputs[0].device(), Device::Cpu);
 }
 

@@ -23,7 +23,7 @@ register_importance!(
 ///
 /// Normalisation layers and biases count. A member without gradient adds nothing; a group without any has no score.
 ///
-/// Source: LeCun, Denker and Solla, *Optimal Brain Damage* (1989).
+/// Source: `LeCun`, Denker and Solla, *Optimal Brain Damage* (1989).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Hessian {

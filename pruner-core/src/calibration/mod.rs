@@ -78,6 +78,12 @@ impl Loader for [Batch] {
     }
 }
 
+impl Loader for &[Batch] {
+    fn batches(&self) -> Box<dyn Iterator<Item = Batch> + '_> {
+        (**self).batches()
+    }
+}
+
 impl Loader for Vec<Batch> {
     fn batches(&self) -> Box<dyn Iterator<Item = Batch> + '_> {
         self.as_slice().batches()
