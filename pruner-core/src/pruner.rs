@@ -57,6 +57,11 @@ pub struct Settings {
     /// false. Source: An et al., *FLAP* (arXiv 2312.11983).
     #[serde(default)]
     pub compensate: bool,
+    /// The threads of the CPU that [`GroupPruner::gather`] runs batches with, 0 for as many as libtorch is set to. libtorch's convolutions and
+    /// matrix products round otherwise with other numbers of threads, so that of two coordinates that are nearly equal another may go; with a
+    /// number given, plans are the same wherever they are made. Default: 1.
+    #[serde(default = "one")]
+    pub gather_threads: usize,
 }
 
 fn one() -> usize {
@@ -110,6 +115,12 @@ impl Settings {
     #[must_use]
     pub fn with_compensation(self) -> Self {
         Self { compensate: true, ..self }
+    }
+
+    /// Sets [`gather_threads`](Self::gather_threads).
+    #[must_use]
+    pub fn with_gather_threads(self, gather_threads: usize) -> Self {
+        Self { gather_threads, ..self }
     }
 
     fn compensates(&self) -> bool {
@@ -357,6 +368,8 @@ impl GroupPruner {
         loader: &dyn Loader,
         loss: Option<Loss<'_>>,
     ) -> Result<Signals, PruneError> {
+        let threads = Some(self.settings.gather_threads).filter(|&threads| threads > 0 && module.device() == Device::Cpu);
+        let _threads = threads.map(Threads::new);
         Ok(calibration::gather(module, &self.analysis, &self.kept, wanted, loader, loss)?)
     }
 
@@ -487,4 +500,23 @@ impl Pruner for GroupPruner {
 /// The counts with the channels that the selection speaks of: those of groups which are neither pinned nor ignored.
 fn of_selection(counts: Counts, selection: Counts) -> Counts {
     Counts { channels: selection.channels, ..counts }
+}
+
+/// A number of threads of libtorch while it is there.
+struct Threads {
+    before: i32,
+}
+
+impl Threads {
+    fn new(threads: usize) -> Self {
+        let before = tch::get_num_threads();
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        Self { before }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        tch::set_num_threads(self.before);
+    }
 }
