@@ -94,10 +94,7 @@ fn a_slip_in_a_name_gets_the_name_that_was_meant() {
     let error = regularizer_from_config(json!("group-laso")).expect_err("no such regulariser");
     assert_eq!(
         error.to_string(),
-        format!(
-            "unknown regularizer `group-laso` (did you mean `group-lasso`?); known: {}",
-            REGULARIZERS.join(", ")
-        )
+        format!("unknown regularizer `group-laso` (did you mean `group-lasso`?); known: {}", REGULARIZERS.join(", "))
     );
     let error = scheduler_from_config(json!("one_shot")).expect_err("no such scheduler");
     assert_eq!(

@@ -6,7 +6,6 @@ use std::num::NonZeroU64;
 
 use common::{Net, fill, with_limits};
 use pruner::criteria::BnScale;
-use pruner::deps::Group as _;
 use pruner::exec::Mode;
 use pruner::optim::{Optimizer as _, Sgd, SgdSettings, backward};
 use pruner::plan::Limits;
@@ -14,7 +13,7 @@ use pruner::pruner::{GroupPruner, Pruner as _};
 use pruner::regularizer::Regularizer;
 use pruner::regularizers::{BnL1, GroupLasso, Growing};
 use pruner_bench::rng::Rng;
-use tch::{Kind, Tensor, nn};
+use tch::{Kind, nn};
 
 const CHANNELS: i64 = 16;
 
@@ -114,7 +113,8 @@ fn growing_goes_on_after_a_cut_with_the_coordinates_that_are_left() {
     assert!(pruner.step(&mut net.module, &mut sgd).expect("it is cut").pruned());
     train(&net, &pruner, &mut sgd, Some(&mut growing), 10);
     assert_eq!(growing.picked(group), picked);
-    let left = pruner.groups().into_iter().find(|found| found.id() == group).expect("it is there").coordinates().to_vec();
+    let left =
+        pruner.groups().into_iter().find(|found| found.id() == group).expect("it is there").coordinates().to_vec();
     assert_eq!(left.len(), 12);
     let lambda = growing.lambda();
     assert!((lambda - 0.02 * 7.0).abs() < 1e-12, "it has grown every five steps: {lambda}");
@@ -133,7 +133,7 @@ fn a_run_that_is_read_back_ends_with_the_same_bits() {
         let mut net = conv_bn_conv();
         let mut pruner = pruner(&net, Limits::new(0.5));
         let (mut sgd, mut regularizer) = (sgd(&net), Box::new(growing()) as Box<dyn Regularizer>);
-        let mut pause = |regularizer: &mut Box<dyn Regularizer>| {
+        let pause = |regularizer: &mut Box<dyn Regularizer>| {
             if is_read_back {
                 let written = serde_json::to_string(&*regularizer).expect("it is written");
                 *regularizer = serde_json::from_str(&written).expect("it is read");

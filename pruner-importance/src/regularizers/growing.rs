@@ -16,7 +16,11 @@ use super::{add, check, penalized};
 use crate::Magnitude;
 use crate::settings::settings;
 
-register_regularizer!("growing", "squared 2-norm of the coordinates of the lowest scores, with a growing factor", Growing);
+register_regularizer!(
+    "growing",
+    "squared 2-norm of the coordinates of the lowest scores, with a growing factor",
+    Growing
+);
 
 /// The penalty is `½·λ·Σ ‖w‖₂²` over the slices of the coordinates that are picked; `λ·w` is added to their gradients. At step
 /// t, counted from 0, `λ = min(ceiling, delta·(1 + ⌊t / every⌋))`.
@@ -105,11 +109,7 @@ impl Growing {
     }
 
     /// The coordinates of the lowest scores, read back from the device at once.
-    fn pick(
-        &self,
-        groups: &[&dyn Group],
-        weights: &Weights,
-    ) -> Result<BTreeMap<GroupId, Vec<u32>>, RegularizerError> {
+    fn pick(&self, groups: &[&dyn Group], weights: &Weights) -> Result<BTreeMap<GroupId, Vec<u32>>, RegularizerError> {
         let (mut scored, mut scores) = (Vec::new(), Vec::new());
         for group in groups {
             if let Some(score) = score(self.importance.as_ref(), *group, weights)? {

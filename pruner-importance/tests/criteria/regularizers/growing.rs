@@ -85,7 +85,10 @@ fn another_criterion_picks_and_a_group_without_score_is_left_alone() {
 fn settings_out_of_their_range_are_refused() {
     let case = zeroed(conv_bn_conv());
     for (mut growing, message) in [
-        (growing().with_ratio(1.0), "ratio is 1; it is a share of the coordinates of a group, at least 0 and less than 1"),
+        (
+            growing().with_ratio(1.0),
+            "ratio is 1; it is a share of the coordinates of a group, at least 0 and less than 1",
+        ),
         (growing().with_delta(-0.5), "delta is -0.5; it is a finite number, at least 0"),
         (growing().with_ceiling(f64::NAN), "ceiling is NaN; it is a finite number, at least 0"),
     ] {
