@@ -6,7 +6,6 @@ use std::num::NonZeroU64;
 
 use common::{Net, fill, with_limits};
 use pruner::criteria::BnScale;
-use pruner::deps::Group as _;
 use pruner::exec::Mode;
 use pruner::optim::{Optimizer as _, Sgd, SgdSettings, backward};
 use pruner::plan::Limits;
@@ -14,7 +13,7 @@ use pruner::pruner::{GroupPruner, Pruner as _};
 use pruner::regularizer::Regularizer;
 use pruner::regularizers::{BnL1, GroupLasso, Growing};
 use pruner_bench::rng::Rng;
-use tch::{Kind, Tensor, nn};
+use tch::{Kind, nn};
 
 const CHANNELS: i64 = 16;
 
@@ -134,7 +133,7 @@ fn a_run_that_is_read_back_ends_with_the_same_bits() {
         let mut net = conv_bn_conv();
         let mut pruner = pruner(&net, Limits::new(0.5));
         let (mut sgd, mut regularizer) = (sgd(&net), Box::new(growing()) as Box<dyn Regularizer>);
-        let mut pause = |regularizer: &mut Box<dyn Regularizer>| {
+        let pause = |regularizer: &mut Box<dyn Regularizer>| {
             if is_read_back {
                 let written = serde_json::to_string(&*regularizer).expect("it is written");
                 *regularizer = serde_json::from_str(&written).expect("it is read");

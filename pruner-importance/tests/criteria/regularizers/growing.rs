@@ -37,7 +37,7 @@ fn what_was_picked_stays_picked_whatever_the_scores_become() {
     let case = zeroed(Case::new(4).plain(tensor(&[4.0, 1.0, 3.0, 2.0], &[4]), 0));
     let mut growing = growing();
     assert_eq!(added(&case, &mut growing), [[0.0, 0.5, 0.0, 1.0]]);
-    let _ = case.tensors[0].detach().copy_(&tensor(&[1.0, 40.0, 2.0, 30.0], &[4]));
+    case.tensors[0].detach().copy_(&tensor(&[1.0, 40.0, 2.0, 30.0], &[4]));
     assert_eq!(added(&case, &mut growing), [[0.0, 20.0, 0.0, 15.0]]);
 }
 
@@ -70,7 +70,7 @@ fn the_share_is_rounded_down_to_whole_coordinates() {
 #[test]
 fn another_criterion_picks_and_a_group_without_score_is_left_alone() {
     let case = conv_bn_conv();
-    let _ = case.tensors[1].detach().copy_(&tensor(&[1.0, 2.0], &[2]));
+    case.tensors[1].detach().copy_(&tensor(&[1.0, 2.0], &[2]));
     let mut by_scale = growing().with_importance(Box::new(BnScale::default()));
     let found = added(&zeroed(case), &mut by_scale);
     close(&found[1], &[0.5, 0.0]);

@@ -38,7 +38,7 @@ fn gradients(case: &Case) -> Vec<Vec<f32>> {
     case.tensors.iter().map(|it| Some(it.grad()).filter(Tensor::defined).map(flat).unwrap_or_default()).collect()
 }
 
-/// What a step adds to the gradients of zeros that the case has, which are zeros again afterwards.
+/// The gradients after a step, which is what it adds where they were zeros; afterwards they are.
 #[track_caller]
 fn added(case: &Case, regularizer: &mut dyn Regularizer) -> Vec<Vec<f32>> {
     step(case, regularizer).expect("the group can be penalised");
