@@ -368,7 +368,8 @@ impl GroupPruner {
         loader: &dyn Loader,
         loss: Option<Loss<'_>>,
     ) -> Result<Signals, PruneError> {
-        let threads = Some(self.settings.gather_threads).filter(|&threads| threads > 0 && module.device() == Device::Cpu);
+        let threads =
+            Some(self.settings.gather_threads).filter(|&threads| threads > 0 && module.device() == Device::Cpu);
         let _threads = threads.map(Threads::new);
         Ok(calibration::gather(module, &self.analysis, &self.kept, wanted, loader, loss)?)
     }
