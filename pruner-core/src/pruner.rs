@@ -79,6 +79,7 @@ impl Settings {
             budget: None,
             seed: 0,
             compensate: false,
+            gather_threads: one(),
         }
     }
 
