@@ -1,6 +1,6 @@
 //! The statistics of batch norms, measured anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tch::{Kind, TchError, Tensor};
 
@@ -47,19 +47,25 @@ pub fn recalibrate(module: &mut GraphModule, loader: &dyn Loader) -> Result<usiz
     if batches == 0.0 {
         return Err(CalibrationError::NoBatches("the statistics of batch norms"));
     }
-    // All are computed before the first is set.
+    // A norm that several nodes read has the average of what all of them saw. All are computed before the first is set.
+    let mut sums: BTreeMap<ValueId, Vec<&Tensor>> = BTreeMap::new();
+    for Norm { kept, sums: of_norm, .. } in norms.values() {
+        for (value, sum) in kept.iter().zip(of_norm.iter().flatten()) {
+            sums.entry(*value).or_default().push(sum);
+        }
+    }
     let mut measured = Vec::new();
-    for Norm { kept, sums, .. } in norms.values() {
-        for (value, sum) in kept.iter().zip(sums.iter().flatten()) {
-            if let Some(tensor) = module.tensor(*value) {
-                measured.push((tensor.shallow_clone(), (sum / batches).f_to_kind(tensor.kind())?));
-            }
+    for (value, sums) in sums {
+        if let Some(tensor) = module.tensor(value) {
+            let mean = Tensor::f_stack(&sums, 0)?.f_mean_dim(0, false, None)?.f_div_scalar(batches)?;
+            measured.push((tensor.shallow_clone(), mean.f_to_kind(tensor.kind())?));
         }
     }
     for (mut tensor, measured) in measured {
         tch::no_grad(|| tensor.f_copy_(&measured))?;
     }
-    Ok(norms.len())
+    let buffers: BTreeSet<ValueId> = norms.values().map(|norm| norm.kept[0]).collect();
+    Ok(buffers.len())
 }
 
 fn norm(module: &GraphModule, node: &Node) -> Option<Norm> {

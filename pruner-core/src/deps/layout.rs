@@ -79,6 +79,11 @@ impl Layout {
         Some(if outer * inner == 0 { (0, 0) } else { (size, outer * inner) })
     }
 
+    /// How many positions of a coordinate follow each other wherever it occurs; 1 for a table.
+    pub fn run(&self) -> usize {
+        self.blocks().map_or(1, |blocks| blocks.inner)
+    }
+
     /// The layout in a dimension of `len` positions, of which those from `start` on are this one's and the others belong
     /// to other groups.
     #[must_use]

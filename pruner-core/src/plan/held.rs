@@ -1,12 +1,12 @@
 //! Limits as they hold for each group, and the groups that lose a share together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::named;
 use super::space::{Space, is_above, remaining};
 use super::{Limits, LimitsError, Scope};
-use crate::deps::{Group, Member, Side};
-use crate::ids::GroupId;
+use crate::deps::{Group, Member, Role, Side};
+use crate::ids::{GroupId, ValueId};
 
 /// Limits as they hold for each of some groups.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Held<'l> {
     ignored: BTreeMap<GroupId, String>,
     /// The override that holds for a group.
     overridden: BTreeMap<GroupId, usize>,
+    /// The dimensions of parameters in which heads may be cut.
+    of_heads: BTreeSet<(ValueId, usize)>,
 }
 
 impl<'l> Held<'l> {
@@ -32,7 +34,10 @@ impl<'l> Held<'l> {
             }
         }
         let overrides = limits.overrides.iter().map(|of| of.over(limits)).collect();
-        Ok(Self { limits, overrides, ignored, overridden })
+        let mut held = Self { limits, overrides, ignored, overridden, of_heads: BTreeSet::new() };
+        let heads = groups.iter().filter(|group| group.role() == Role::Heads && held.lets_cut(**group));
+        held.of_heads = heads.flat_map(|group| group.members()).map(|member| (member.value, member.dim)).collect();
+        Ok(held)
     }
 
     /// The name by which a group is ignored.
@@ -53,6 +58,12 @@ impl<'l> Held<'l> {
     /// Whether a group has a ratio of its own.
     pub(super) fn own_ratio(&self, group: GroupId) -> bool {
         self.overridden.get(&group).is_some_and(|&index| self.limits.overrides[index].target_ratio.is_some())
+    }
+
+    /// Whether a group is of the dimensions of heads that may be cut too.
+    pub(super) fn is_within_heads(&self, group: &dyn Group) -> bool {
+        let shared = |member: &Member| self.of_heads.contains(&(member.value, member.dim));
+        group.role() == Role::HeadDims && group.members().iter().any(shared)
     }
 
     /// With which others a group is cut.

@@ -51,7 +51,7 @@ impl Space {
             own_ratio: held.own_ratio(group.id()),
             initial: group.initial_size(),
             size: group.size(),
-            granularity: granularity(group, limits.round_to),
+            granularity: granularity(group, limits.round_to, held.is_within_heads(group)),
             min_channels: limits.min_channels,
             max_ratio_keeps: remaining(group.initial_size(), limits.max_ratio),
             movable: 0,
@@ -89,14 +89,16 @@ impl Space {
     }
 }
 
-/// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`.
-fn granularity(group: &dyn Group, round_to: usize) -> usize {
+/// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`. Where heads may be cut too, which
+/// multiply the dimensions `within_heads`, it is as if there were one head.
+fn granularity(group: &dyn Group, round_to: usize, within_heads: bool) -> usize {
     let mut unit = 0;
     for member in group.members() {
-        let positions = member
-            .layout
-            .regular()
-            .map_or_else(|| positions_per_coordinate(&member.layout, group.size()), |(_, positions)| positions);
+        let positions = match member.layout.regular() {
+            _ if within_heads => member.layout.run(),
+            Some((_, positions)) => positions,
+            None => positions_per_coordinate(&member.layout, group.size()),
+        };
         unit = gcd(unit, positions);
     }
     round_to / gcd(round_to, unit.max(1))

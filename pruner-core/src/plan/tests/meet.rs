@@ -160,8 +160,9 @@ fn what_cannot_be_met_is_told_for_every_measure_that_fails() {
 }
 
 /// How many coordinates of a group are cut at once, where all of its sizes are legal multiples.
-fn granule(group: &AxisGroup, limits: &Limits) -> usize {
-    super::super::space::Space::new(group, limits).granularity
+fn granule(groups: &[&dyn Group], group: &AxisGroup, limits: &Limits) -> usize {
+    let held = super::super::held::Held::new(groups, limits).expect("the limits make sense");
+    super::super::space::Space::new(group, &held).granularity
 }
 
 #[derive(Clone, Debug)]
@@ -228,7 +229,10 @@ proptest! {
             for (&id, cut) in selection.plan.cuts() {
                 let group = &groups[id.index()];
                 let even = |member: &crate::deps::Member| member.layout.regular().is_some_and(|(size, _)| size == group.size());
-                let granule = granule(group, &run.limits);
+                let granule = {
+                    let all: Vec<&dyn Group> = groups.iter().map(|group| group as &dyn Group).collect();
+                    granule(&all, group, &run.limits)
+                };
                 let whole = group.size().is_multiple_of(granule);
                 if group.members().iter().all(even) && whole {
                     let mut plan = selection.plan.clone();

@@ -35,7 +35,7 @@ fn each_layer_has_the_ratio_that_is_its_own_at_every_step() {
     assert_eq!(selections.iter().map(|selection| selection.channels.asked).collect::<Vec<_>>(), [36, 30]);
     assert_eq!(selections[1].channels.gap(), 0);
     // 8 and 4 and 0 of 42.
-    assert!((selections[1].target_ratio - 12.0 / 42.0).abs() < 1e-12);
+    assert!((selections[1].target_ratio.expect("there is no budget") - 12.0 / 42.0).abs() < 1e-12);
     assert_eq!(reason(&selections[1], 2), Some(&Reason::TargetReached));
     assert_eq!(selections[0].stop, None);
     assert_eq!(selections[1].stop, Some(StopReason::TargetReached));
@@ -72,7 +72,7 @@ fn groups_of_an_override_rank_among_themselves_and_with_no_others() {
     let selection = check(&groups, &limits, &[4, 8, 1, 3]);
     assert_eq!(reason(&selection, 1), Some(&Reason::RankedHigher));
     assert_eq!(selection.channels.asked, 16);
-    assert!((selection.target_ratio - 0.5).abs() < 1e-12);
+    assert!((selection.target_ratio.expect("there is no budget") - 0.5).abs() < 1e-12);
 }
 
 #[test]
@@ -141,6 +141,21 @@ fn heads_and_their_dimensions_have_ratios_of_their_own() {
     let of = |name: &str, ratio| Override::new([name]).with_target_ratio(ratio);
     let limits = Limits::new(0.5).with_override(of("@heads", 0.25)).with_override(of("@head-dims", 0.125));
     check(&groups, &limits, &[6, 14, 16]);
+}
+
+#[test]
+fn dimensions_of_heads_stay_multiples_whatever_goes_of_the_heads() {
+    let (heads, dims) = (Layout::Identity(6).repeated(1, 16), Layout::Identity(16).repeated(6, 1));
+    let qkv = |id, name: &str, layout: &Layout, role| {
+        let size = layout.regular().expect("it is regular").0;
+        TestGroup::new(id, name, size).without_members().with_member("qkv.weight", 0, layout.clone()).with_role(role)
+    };
+    let groups = [qkv(0, "h", &heads, Role::Heads), qkv(1, "d", &dims, Role::HeadDims)];
+    // 6 · 10 is 60: of the dimensions 8 are left, or all 16 where the heads may not be cut and 6 · 12 is a multiple of 8.
+    let limits = Limits::new(0.34).with_round_to(8);
+    check(&groups, &limits, &[4, 16]);
+    check(&groups, &Limits::new(0.5).with_round_to(8), &[3, 8]);
+    check(&groups, &Limits::new(0.34).with_round_to(8).with_ignored("@heads"), &[6, 12]);
 }
 
 #[test]
