@@ -5,9 +5,15 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use jsonschema::Validator;
-use pruner::config::{Config, schema};
+use pruner::calibration::{Loader as _, recalibrate};
+use pruner::config::{Calibration, Config, schema};
+use pruner::exec::{GraphModule, Mode};
+use pruner::pruner::{GroupPruner, Pruner as _};
+use pruner::pt2::{Mode as Written, Pt2};
 use pruner::registry::{self, Kind};
+use pruner_bench::rng::Rng;
 use serde_json::{Map, Value, json};
+use tch::{Device, Tensor};
 
 fn map(config: &Value) -> Map<String, Value> {
     config.as_object().expect("a config is an object").clone()
@@ -115,4 +121,121 @@ fn the_schema_that_is_checked_in_is_that_of_the_library() {
     let printed = String::from_utf8(command.stdout).expect("it is text");
     let stored = fs::read_to_string(&path).unwrap_or_default();
     assert!(stored == printed, "docs/config.schema.json is not what `pruner schema` prints; write it anew");
+}
+
+/// The network of convolutions that the tests of the core exported.
+fn model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("pruner-core/tests/pt2/residual.pt2")
+}
+
+/// A folder with samples of the model's input and their classes.
+fn folder_with_samples() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pt2 = Pt2::open(&model()).expect("it is read");
+    let input = pt2.graph().value(pt2.graph().inputs()[0]);
+    let shape: Vec<i64> = std::iter::once(10).chain(input.meta.shape[1..].iter().copied()).collect();
+    let images = Rng::new(1).tensor(&shape, 0.0, 1.0);
+    let classes = Tensor::from_slice(&[0_i64, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+    let tensors = [(input.name.as_str(), &images), ("targets", &classes), ("few", &classes.narrow(0, 0, 3))];
+    Tensor::write_safetensors(&tensors, folder.path().join("samples.safetensors")).expect("it is written");
+    folder
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::cargo_bin("pruner").expect("it is built");
+    let output = command.current_dir(folder).args(arguments).output().expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_command_and_the_library_make_the_same_of_one_file() {
+    let folder = folder_with_samples();
+    let path = folder.path().join("run.toml");
+    let config = format!(
+        "model = '{}'\noutput = 'small.pt2'\nimportance = 'flap'\nscheduler = 'linear'\nsteps = 2\n\
+         [limits]\nignore = ['gate']\n[calibration]\ndata = 'samples.safetensors'\nbatch_size = 4\nrecalibrate = true\n",
+        model().display()
+    );
+    fs::write(&path, config).expect("it is written");
+    let (code, out, err) = command(Path::new("/"), &["prune", "--config", &path.to_string_lossy(), "--json"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let done: Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!(done["recalibrated"], 1);
+
+    let Config { model, output, calibration, settings, .. } = Config::read(&path).expect("it is read");
+    let mut pt2 = Pt2::open(&model.expect("it is named")).expect("it is read");
+    let mut module = GraphModule::load(&pt2, Device::Cpu).expect("it is loaded");
+    let mut pruner = GroupPruner::new(&module, settings).expect("it can be pruned");
+    let data = calibration.expect("it is there").load(module.graph(), pruner.settings().needs(), Device::Cpu);
+    let data = data.expect("it fits");
+    assert_eq!((data.samples(), data.batches().count()), (10, 3));
+    for _ in 0..2 {
+        pruner.gather(&module, &data, None).expect("it is gathered");
+        assert!(pruner.step(&mut module, &mut ()).expect("it is cut").pruned());
+    }
+    assert_eq!(recalibrate(&mut module, &data).expect("it is measured"), 1);
+    let differ = pt2.take_over(&module, pruner.analysis(), pruner.kept()).expect("it is the one");
+    // The statistics of the norm, and the biases that make up for what is cut.
+    assert!(differ >= 4, "{differ}");
+    let own = folder.path().join("own.pt2");
+    pt2.write(pruner.analysis(), pruner.kept(), Written::AsExported, &own).expect("it is written");
+    let (own, output) =
+        (fs::read(own).expect("it is there"), fs::read(output.expect("it is named")).expect("it is there"));
+    assert_eq!(own, output);
+
+    // What is written is what was cut and measured.
+    let again = Pt2::open(&folder.path().join("small.pt2")).expect("it is read");
+    let again = GraphModule::load(&again, Device::Cpu).expect("it is loaded");
+    let inputs = &data.batches().next().expect("there are samples").inputs;
+    let run = |module: &GraphModule| module.forward(inputs, Mode::Eval).expect("it runs").remove(0);
+    assert!(run(&again).allclose(&run(&module), 1e-6, 1e-6, false));
+}
+
+#[test]
+fn criteria_of_data_are_computed_from_it_or_say_what_they_want() {
+    let folder = folder_with_samples();
+    let model = model();
+    let prune = |arguments: &str| {
+        let path = model.to_string_lossy();
+        let mut all = vec!["prune", &path, "--dry-run"];
+        all.extend(arguments.split_whitespace());
+        command(folder.path(), &all)
+    };
+    for importance in ["taylor", "hessian", "grasp", "wanda", "group-fisher", "synflow"] {
+        let (code, out, err) = prune(&format!("--importance {importance} --data samples.safetensors --macs 0.3"));
+        assert_eq!(code, Some(0), "{importance}: {out}{err}");
+    }
+    for (arguments, says) in [
+        (
+            "--importance taylor",
+            "error: importance `taylor` is computed from data (Gradients): give --data, a safetensors file",
+        ),
+        ("--importance taylor --data none.safetensors", "none.safetensors: there is no such file"),
+        ("--importance wanda --data run.toml", "run.toml: it is no safetensors file"),
+        ("--loss mse --importance magnitude", "calibration: missing field `data`"),
+        ("--importance taylor --loss mse --data samples.safetensors", "mse compares tensors of one shape"),
+    ] {
+        fs::write(folder.path().join("run.toml"), "steps = 1").expect("it is written");
+        let (code, _, err) = prune(arguments);
+        assert!(code == Some(1) && err.contains(says), "{arguments}: {code:?} {err}");
+        assert!(!err.contains("panicked"), "{err}");
+    }
+}
+
+#[test]
+fn data_that_does_not_fit_is_refused() {
+    let folder = folder_with_samples();
+    let pt2 = Pt2::open(&model()).expect("it is read");
+    let calibration = Calibration::new(folder.path().join("samples.safetensors"));
+    let needs = pruner::importance::Signal::Gradients.into();
+    let error = |calibration: &Calibration| {
+        calibration.load(pt2.graph(), needs, Device::Cpu).expect_err("it does not fit").to_string()
+    };
+    let few = Calibration { targets: "few".to_owned(), ..calibration.clone() };
+    assert!(error(&few).contains("the tensors have [10, 3] samples"), "{}", error(&few));
+    let none = Calibration { targets: "labels".to_owned(), ..calibration.clone() };
+    assert!(error(&none).contains("no tensor `labels` among few, targets"), "{}", error(&none));
+    let empty = Calibration { batch_size: 0, ..calibration.clone() };
+    assert!(error(&empty).contains("batch_size is 0"));
 }

@@ -1,6 +1,6 @@
 //! One pass over calibration batches for all signals that are asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tch::{Kind, TchError, Tensor};
 
@@ -50,19 +50,12 @@ pub fn gather(
     Ok(signals)
 }
 
-/// Where one node reads one value, and the groups that it sums over there.
-struct Read<'a> {
-    dim: usize,
-    sample_dim: Option<usize>,
-    sites: Vec<(GroupId, &'a Site)>,
-}
-
 /// The batches on their way.
 struct Pass<'a> {
     module: &'a GraphModule,
     wanted: SignalSet,
-    sizes: BTreeMap<GroupId, usize>,
-    sites: Vec<(GroupId, Site)>,
+    /// The size of every group that may be cut, and where it is summed over.
+    sites: BTreeMap<GroupId, (usize, Vec<Site>)>,
     sample_dims: BTreeMap<ValueId, Option<usize>>,
     /// The parameters that take gradients.
     trained: Vec<ValueId>,
@@ -84,15 +77,12 @@ struct Forward {
 
 impl<'a> Pass<'a> {
     fn new(module: &'a GraphModule, analysis: &Analysis, kept: &Kept, groups: &[AxisGroup], wanted: SignalSet) -> Self {
-        let sizes: BTreeMap<GroupId, usize> = groups.iter().map(|group| (group.id(), group.size())).collect();
         let reads_activations = !wanted.is_disjoint(Signal::of_activations() | Signal::of_gates());
-        let all = if reads_activations { analysis.sites(kept) } else { BTreeMap::new() };
-        let sites: Vec<(GroupId, Site)> = all
-            .into_iter()
-            .filter(|(group, _)| sizes.contains_key(group))
-            .flat_map(|(group, sites)| sites.into_iter().map(move |site| (group, site)))
-            .collect();
-        let sample_dims = sites.iter().map(|(_, site)| (site.value, analysis.sample_dim(site.value))).collect();
+        let mut all = if reads_activations { analysis.sites(kept) } else { BTreeMap::new() };
+        let sites: BTreeMap<GroupId, (usize, Vec<Site>)> =
+            groups.iter().filter_map(|group| Some((group.id(), (group.size(), all.remove(&group.id())?)))).collect();
+        let values = sites.values().flat_map(|(_, sites)| sites).map(|site| site.value);
+        let sample_dims = values.map(|value| (value, analysis.sample_dim(value))).collect();
         let takes_gradient = |value: &ValueId| module.tensor(*value).is_some_and(Tensor::requires_grad);
         let parameters = module.graph().stored().filter(|(_, value)| value.origin == Origin::Parameter);
         let trained: Vec<ValueId> = parameters.map(|(value, _)| value).filter(takes_gradient).collect();
@@ -100,7 +90,6 @@ impl<'a> Pass<'a> {
         Self {
             module,
             wanted,
-            sizes,
             sites,
             sample_dims,
             gradients: none(),
@@ -168,15 +157,15 @@ impl<'a> Pass<'a> {
                 }
             }
             let of_gates: BTreeMap<_, _> = gates.iter().map(|(key, _)| *key).zip(gradients).collect();
-            for (&group, &size) in &self.sizes {
-                let own = self.sites.iter().filter(|(of, _)| *of == group).map(|(_, site)| site);
+            for (&group, (size, sites)) in &self.sites {
                 let read = |site: &'_ Site| {
                     let gradient = of_gates.get(&(site.node, site.value, site.dim))?;
                     // The gradient is that of the mean over the samples.
                     gradient.defined().then(|| gradient * samples as f64)
                 };
-                let gradients: Vec<(&Site, Tensor)> = own.filter_map(|site| Some((site, read(site)?))).collect();
-                self.gates.add(group, size, &gradients)?;
+                let gradients: Vec<(&Site, Tensor)> =
+                    sites.iter().filter_map(|site| Some((site, read(site)?))).collect();
+                self.gates.add(group, *size, &gradients)?;
             }
             Ok(())
         })
@@ -192,33 +181,26 @@ impl<'a> Pass<'a> {
     ) -> Result<Forward, CalibrationError> {
         let leaves = self.leaves(differentiate);
         let mut gates = BTreeMap::new();
-        let mut reads: BTreeMap<(NodeId, ValueId), Vec<Read<'_>>> = BTreeMap::new();
-        for (group, site) in &self.sites {
-            let read = reads.entry((site.node, site.value)).or_default();
-            match read.iter_mut().find(|read| read.dim == site.dim) {
-                Some(read) => read.sites.push((*group, site)),
-                None => read.push(Read {
-                    dim: site.dim,
-                    sample_dim: self.sample_dims[&site.value],
-                    sites: vec![(*group, site)],
-                }),
-            }
+        let mut reads: BTreeMap<(NodeId, ValueId), BTreeSet<usize>> = BTreeMap::new();
+        for site in self.sites.values().flat_map(|(_, sites)| sites) {
+            reads.entry((site.node, site.value)).or_default().insert(site.dim);
         }
+        let sample_dims = &self.sample_dims;
         let activations = self.wanted & Signal::of_activations();
         let gate = differentiate && !self.wanted.is_disjoint(Signal::of_gates());
         let statistics = &mut self.statistics;
         let mut tap = |node: NodeId, value: ValueId, tensor: &Tensor| -> Result<Option<Tensor>, TchError> {
             let mut other: Option<Tensor> = None;
             // A node that reads it twice sums over it once.
-            for read in reads.remove(&(node, value)).into_iter().flatten() {
-                let key = (node, value, read.dim);
+            for dim in reads.remove(&(node, value)).into_iter().flatten() {
+                let (key, sample_dim) = ((node, value, dim), sample_dims[&value]);
                 if !activations.is_empty() {
-                    let arranged = arrange(&tensor.f_detach()?, read.dim, read.sample_dim, samples)?;
+                    let arranged = arrange(&tensor.f_detach()?, dim, sample_dim, samples)?;
                     let own = statistics.entry(key).or_insert_with(|| Statistics::new(activations));
                     tch::no_grad(|| own.add(&arranged))?;
                 }
                 if gate {
-                    let (gated, gate) = gated(other.as_ref().unwrap_or(tensor), read.dim, read.sample_dim, samples)?;
+                    let (gated, gate) = gated(other.as_ref().unwrap_or(tensor), dim, sample_dim, samples)?;
                     other = Some(gated);
                     gates.insert(key, gate);
                 }
@@ -299,7 +281,9 @@ impl<'a> Pass<'a> {
         }
         let finished: BTreeMap<_, _> =
             self.statistics.into_iter().map(|(key, of)| (key, (of.places(self.samples), of.finish()))).collect();
-        for (group, site) in self.sites {
+        let sites =
+            self.sites.into_iter().flat_map(|(group, (_, sites))| sites.into_iter().map(move |site| (group, site)));
+        for (group, site) in sites {
             if let Some((places, statistics)) = finished.get(&(site.node, site.value, site.dim)) {
                 let statistics =
                     statistics.iter().map(|(signal, numbers)| (*signal, numbers.shallow_clone())).collect();
