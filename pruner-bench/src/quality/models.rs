@@ -101,16 +101,16 @@ fn resnet(vs: &nn::Path<'_>) -> nn::FuncT<'static> {
 
 fn mobilenet(vs: &nn::Path<'_>) -> nn::FuncT<'static> {
     /// Channels and stride of every block; each is four times as wide inside.
-    const BLOCKS: [(i64, i64); 6] = [(12, 1), (16, 2), (16, 1), (24, 1), (32, 2), (32, 1)];
+    const BLOCKS: [(i64, i64); 6] = [(8, 1), (12, 2), (12, 1), (16, 1), (24, 2), (24, 1)];
     let features = vs / "features";
-    let mut net = conv_bn_relu6(&(&features / 0), nn::seq_t(), 1, 12, same(3, 2));
-    let mut inputs = 12;
+    let mut net = conv_bn_relu6(&(&features / 0), nn::seq_t(), 1, 8, same(3, 2));
+    let mut inputs = 8;
     for (index, (outputs, stride)) in BLOCKS.into_iter().enumerate() {
         net = net.add(InvertedResidual::new(&(&features / (index + 1)), [inputs, outputs], 4, stride));
         inputs = outputs;
     }
-    net = conv_bn_relu6(&(&features / (BLOCKS.len() + 1)), net, inputs, 128, same(1, 1));
-    let classifier = linear(vs / "classifier", 128, 10);
+    net = conv_bn_relu6(&(&features / (BLOCKS.len() + 1)), net, inputs, 96, same(1, 1));
+    let classifier = linear(vs / "classifier", 96, 10);
     nn::func_t(move |xs, train| {
         xs.apply_t(&net, train).adaptive_avg_pool2d([1, 1]).flatten(1, -1).apply(&classifier)
     })

@@ -29,13 +29,17 @@ class Encoder(torch.nn.Module):
             self.out.weight.copy_(torch.eye(width))
 
     def forward(self, ids, mask):
-        states = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
-        weights = mask.unsqueeze(-1).to(states.dtype)
+        embedded = self.bert.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
+        weights = mask.unsqueeze(-1).to(embedded.dtype)
+        # Added to the scores of attention: nothing for tokens, next to minus infinity for padding.
+        bias = (1 - weights.transpose(1, 2).unsqueeze(1)) * torch.finfo(weights.dtype).min
+        states = self.bert.encoder(embedded, attention_mask=bias).last_hidden_state
         mean = (states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
         return torch.nn.functional.normalize(self.out(mean), dim=-1)
 
 
 def run(wordnet, archive, sentences, count):
+    transformers.utils.logging.disable_progress_bar()
     folder = model_folder()
     words, glosses = zip(*pairs(Path(wordnet), count))
     tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -49,9 +53,19 @@ def run(wordnet, archive, sentences, count):
     safetensors.torch.save_file(tensors, sentences)
     encoder = Encoder(folder).eval()
     inputs = tensors["glosses"][:2], tensors["glosses_mask"][:2]
+    check(encoder, *inputs)
     batch = torch.export.Dim("batch")
     program = torch.export.export(encoder, inputs, dynamic_shapes=({0: batch}, {0: batch}), strict=False)
     torch.export.save(program, archive)
+
+
+def check(encoder, ids, mask):
+    """The encoder is the one of the library, with the identity behind it."""
+    with torch.no_grad():
+        states = encoder.bert(input_ids=ids, attention_mask=mask).last_hidden_state
+        weights = mask.unsqueeze(-1)
+        expected = torch.nn.functional.normalize((states * weights).sum(1) / weights.sum(1), dim=-1)
+        torch.testing.assert_close(encoder(ids, mask), expected, rtol=1e-4, atol=1e-4)
 
 
 def model_folder():

@@ -82,16 +82,16 @@ def conv_bn_relu6(inputs, outputs, kernel, stride=1, groups=1):
 
 
 class Mobilenet(nn.Module):
-    BLOCKS = (12, 1), (16, 2), (16, 1), (24, 1), (32, 2), (32, 1)
+    BLOCKS = (8, 1), (12, 2), (12, 1), (16, 1), (24, 2), (24, 1)
 
     def __init__(self):
         super().__init__()
-        layers, inputs = [conv_bn_relu6(1, 12, 3, 2)], 12
+        layers, inputs = [conv_bn_relu6(1, 8, 3, 2)], 8
         for outputs, stride in self.BLOCKS:
             layers.append(InvertedResidual(inputs, outputs, stride))
             inputs = outputs
-        self.features = nn.Sequential(*layers, conv_bn_relu6(inputs, 128, 1))
-        self.classifier = nn.Linear(128, 10)
+        self.features = nn.Sequential(*layers, conv_bn_relu6(inputs, 96, 1))
+        self.classifier = nn.Linear(96, 10)
 
     def forward(self, x):
         return self.classifier(functional.adaptive_avg_pool2d(self.features(x), 1).flatten(1))
