@@ -10,7 +10,7 @@ use crate::libtorch::Libtorch;
 use crate::packages::{Environment, Set};
 use crate::{cargo, data, debian};
 
-/// Debian's package of WordNet, and where it puts the files.
+/// Debian's package of `WordNet`, and where it puts the files.
 const WORDNET: &str = "wordnet-base";
 const PACKAGED: &str = "usr/share/wordnet";
 
@@ -46,7 +46,7 @@ fn given(args: &[String], options: &[&str]) -> bool {
     args.iter().any(is)
 }
 
-/// The folder of WordNet's files, from the cache that checkouts share.
+/// The folder of `WordNet`'s files, from the cache that checkouts share.
 fn wordnet() -> anyhow::Result<PathBuf> {
     let dir = Cache::find()?.provide(WORDNET, |dir| {
         let work = tempfile::tempdir_in(dir)?;

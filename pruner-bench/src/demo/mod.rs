@@ -22,9 +22,9 @@ use pruner_core::trace::{TraceError, trace};
 use tch::nn::ModuleT as _;
 use tch::{Device, TchError, Tensor, nn};
 
+pub(crate) use options::use_threads;
 pub use options::{DeviceError, Options, Scale, parse_device};
 pub use prune::{Policy, Step};
-pub(crate) use options::use_threads;
 pub use result::{DemoReport, Dense, Run, Savings};
 
 use crate::data::{DataError, FashionMnist};

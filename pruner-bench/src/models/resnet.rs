@@ -27,10 +27,7 @@ pub(crate) enum Block {
     Basic,
     /// Three convolutions, of which the middle one is narrower or grouped.
     /// `inner` is the width of the middle convolution as a multiple of the block's.
-    Bottleneck {
-        groups: i64,
-        inner: i64,
-    },
+    Bottleneck { groups: i64, inner: i64 },
 }
 
 impl Block {

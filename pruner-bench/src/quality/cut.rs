@@ -50,7 +50,9 @@ impl<'a> Bench<'a> {
         let start = Instant::now();
         let limits = Limits::default().with_scope(cell.scope);
         let share = f64::from(cell.percent) / 100.0;
-        let settings = Settings::new(criterion.importance(), Box::new(OneShot::default())).with_limits(limits).with_seed(cell.seed);
+        let settings = Settings::new(criterion.importance(), Box::new(OneShot::default()))
+            .with_limits(limits)
+            .with_seed(cell.seed);
         let calibration = Calibration { loader: &self.calibration, loss: &cross_entropy };
         match cut(module, settings, share, &calibration) {
             Ok(_) => self.judge(cell, dense, module, tune, start),

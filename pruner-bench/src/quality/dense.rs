@@ -22,8 +22,8 @@ use crate::train::{Schedule, Training, evaluate, train};
 
 /// Images to a step of the optimiser before pruning.
 const BATCH: usize = 128;
-/// Images that are judged at once.
-pub(super) const EVALUATION_BATCH: usize = 1000;
+/// Images that are judged at once; more no longer fit the caches.
+pub(super) const EVALUATION_BATCH: usize = 200;
 
 /// The files of a trained network.
 #[derive(Clone, Debug)]

@@ -12,13 +12,13 @@ use pruner_core::pruner::Settings;
 use pruner_schedulers::OneShot;
 use tch::{TchError, Tensor};
 
+use super::QualityError;
 use super::criteria::Criterion;
 use super::cut::{Calibration, cut, gone};
 use super::dense;
 use super::options::{Options, Scale};
 use super::peer::ask;
 use super::row::{Cosine, Encoded, Part};
-use super::QualityError;
 
 /// Sentences that are run at once.
 const BATCH: i64 = 16;
@@ -62,9 +62,9 @@ pub(super) fn wanted(options: &Options) -> Vec<Wanted> {
     let percents: &[u32] = if options.quick { &[20] } else { &[10, 20, 30] };
     criteria
         .flat_map(|&criterion| {
-            Part::ALL.into_iter().flat_map(move |part| {
-                percents.iter().map(move |&percent| Wanted { criterion, part, percent })
-            })
+            Part::ALL
+                .into_iter()
+                .flat_map(move |part| percents.iter().map(move |&percent| Wanted { criterion, part, percent }))
         })
         .collect()
 }
@@ -87,10 +87,12 @@ impl Encoder {
             ask(python, &["encoder", &paths[0], &paths[1], &paths[2], &count.to_string()])?;
         }
         let tensors: BTreeMap<String, Tensor> = Tensor::read_safetensors(&sentences)?.into_iter().collect();
-        let named = |name: &str| tensors.get(name).map(Tensor::shallow_clone).ok_or_else(|| QualityError::Python {
-            job: "quality encoder".to_owned(),
-            why: format!("{} has no `{name}`", sentences.display()),
-        });
+        let named = |name: &str| {
+            tensors.get(name).map(Tensor::shallow_clone).ok_or_else(|| QualityError::Python {
+                job: "quality encoder".to_owned(),
+                why: format!("{} has no `{name}`", sentences.display()),
+            })
+        };
         let glosses = batches(&[named("glosses")?, named("glosses_mask")?]);
         let words = batches(&[named("words")?, named("words_mask")?]);
         let module = dense::load(&archive)?;

@@ -261,17 +261,11 @@ fn work(options: &Options, results: &Results) -> Work {
 
 /// What is known of a network whose files are there.
 fn trained(results: &Results, (model, seed): (Model, u64), files: &Files) -> Option<Dense> {
-    let known = results.dense.iter().rfind(|dense| dense.model == model && dense.seed == seed);
-    known.filter(|_| files.exist()).copied()
+    results.dense(model).into_iter().find(|dense| dense.seed == seed && files.exist())
 }
 
 /// The cells of a network that are not measured yet, with whether each is trained after its cut.
-fn pending(
-    options: &Options,
-    results: &Results,
-    (model, seed): (Model, u64),
-    tool: Tool,
-) -> Vec<(Cell, bool)> {
+fn pending(options: &Options, results: &Results, (model, seed): (Model, u64), tool: Tool) -> Vec<(Cell, bool)> {
     let cells = options.cells(model, seed, tool).into_iter().map(|cell| {
         let tune = options.tunes(&cell);
         (cell, tune)

@@ -111,7 +111,5 @@ fn mobilenet(vs: &nn::Path<'_>) -> nn::FuncT<'static> {
     }
     net = conv_bn_relu6(&(&features / (BLOCKS.len() + 1)), net, inputs, 96, same(1, 1));
     let classifier = linear(vs / "classifier", 96, 10);
-    nn::func_t(move |xs, train| {
-        xs.apply_t(&net, train).adaptive_avg_pool2d([1, 1]).flatten(1, -1).apply(&classifier)
-    })
+    nn::func_t(move |xs, train| xs.apply_t(&net, train).adaptive_avg_pool2d([1, 1]).flatten(1, -1).apply(&classifier))
 }

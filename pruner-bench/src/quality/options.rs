@@ -143,7 +143,8 @@ impl Options {
 
     /// The criteria.
     pub fn criteria(&self) -> Vec<Criterion> {
-        let quick = ["random", "magnitude", "taylor", "wanda"].map(|name| Criterion::named(name).expect("it is listed"));
+        let quick =
+            ["random", "magnitude", "taylor", "wanda"].map(|name| Criterion::named(name).expect("it is listed"));
         self.chosen(&self.criteria, &Criterion::ALL, &quick)
     }
 

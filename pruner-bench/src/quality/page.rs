@@ -1,6 +1,6 @@
 //! The page of results.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pruner_core::plan::Scope;
@@ -18,11 +18,11 @@ const HALF: u32 = 50;
 pub(super) fn page(results: &Results) -> String {
     let mut page = String::from("# Quality after pruning\n\n");
     if let Some(about) = &results.about {
-        page.push_str(&introduction(about));
+        page.push_str(&introduction(about, excess(&results.rows)));
     }
     page.push_str("\n![Accuracy over the multiply-accumulates that are gone](quality.svg)\n");
     for model in Model::ALL {
-        if results.dense.iter().any(|dense| dense.model == model) {
+        if !results.dense(model).is_empty() {
             page.push_str(&of_model(results, model));
         }
     }
@@ -30,13 +30,19 @@ pub(super) fn page(results: &Results) -> String {
     page
 }
 
-fn introduction(about: &About) -> String {
+/// By how much more than its share a cut removes at most, in percent of the multiply-accumulates.
+fn excess(rows: &[Row]) -> f64 {
+    let of = |row: &Row| row.accuracies().map(|found| 100.0 * found.macs_gone - f64::from(row.cell.percent));
+    rows.iter().filter_map(of).fold(0.0, f64::max)
+}
+
+fn introduction(about: &About, excess: f64) -> String {
     let scale = &about.scale;
     let versions: Vec<String> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
         "Written by `cargo xtask quality`, from what it ran and nothing else: {}, on {} threads of a CPU.\n\n\
-         Networks for the 28×28 images of Fashion-MNIST are trained on {} images for {} epochs and judged by {} test images. Each is cut \
-         in one step to a share of its multiply-accumulates. Numbers are accuracies in percent, mean ± standard deviation over seeds where \
+         Networks for the 28×28 images of Fashion-MNIST are trained on {} images, each seen {} times, and judged by {} others. Each is cut \
+         in one step until a share of its multiply-accumulates is gone, and at most {excess:.1} % of them more. Numbers are accuracies in percent, mean ± standard deviation over seeds where \
          there are several; the best of a column is bold.\n\n\
          - Criteria have their default settings. Those that need data get the cross-entropy of the first {} training images. `snip`, `synflow` \
          and `grasp` were made for networks before training; here they are applied to the trained one like all others.\n\
@@ -59,7 +65,7 @@ fn introduction(about: &About) -> String {
 }
 
 fn of_model(results: &Results, model: Model) -> String {
-    let dense: Vec<_> = results.dense.iter().filter(|dense| dense.model == model).collect();
+    let dense = results.dense(model);
     let accuracy = Number::of(dense.iter().map(|dense| dense.accuracy));
     let (params, macs) = dense.first().map_or((0, 0), |dense| (dense.params, dense.macs));
     let mut text = format!(
@@ -74,7 +80,8 @@ fn of_model(results: &Results, model: Model) -> String {
     let rows: Vec<&Row> = results.rows.iter().filter(|row| row.cell.model == model).collect();
     let normed = rows.iter().filter_map(|row| row.accuracies()).any(|each| each.recalibrated.is_some());
     let what = if normed { "statistics measured anew" } else { "as cut" };
-    let scopes: Vec<Scope> = Scope::ALL.into_iter().filter(|&scope| rows.iter().any(|row| row.cell.scope == scope)).collect();
+    let scopes: Vec<Scope> =
+        Scope::ALL.into_iter().filter(|&scope| rows.iter().any(|row| row.cell.scope == scope)).collect();
     let mut by_scope = Table::new();
     for tool in [Tool::Pruner, Tool::TorchPruning] {
         for &scope in &scopes {
@@ -82,10 +89,12 @@ fn of_model(results: &Results, model: Model) -> String {
                 Tool::Pruner => scope_name(scope).to_owned(),
                 Tool::TorchPruning => format!("Torch-Pruning {}", scope_name(scope)),
             };
-            by_scope.column(heading, |criterion| measured(&rows, (tool, criterion, scope, HALF), Accuracies::untrained));
+            by_scope
+                .column(heading, |criterion| measured(&rows, (tool, criterion, scope, HALF), Accuracies::untrained));
         }
     }
-    write!(text, "\n{HALF} % of the multiply-accumulates gone, without training ({what}):\n\n{by_scope}").expect("a string takes all");
+    write!(text, "\n{HALF} % of the multiply-accumulates gone, without training ({what}):\n\n{by_scope}")
+        .expect("a string takes all");
 
     let percents: BTreeSet<u32> = rows.iter().map(|row| row.cell.percent).collect();
     let mut by_share = Table::new();
@@ -97,8 +106,12 @@ fn of_model(results: &Results, model: Model) -> String {
 }
 
 /// A number over seeds.
-fn measured(rows: &[&Row], (tool, criterion, scope, percent): (Tool, &str, Scope, u32), of: impl Fn(&Accuracies) -> f64) -> Option<Number> {
-    let mut by_seed = std::collections::BTreeMap::new();
+fn measured(
+    rows: &[&Row],
+    (tool, criterion, scope, percent): (Tool, &str, Scope, u32),
+    of: impl Fn(&Accuracies) -> f64,
+) -> Option<Number> {
+    let mut by_seed = BTreeMap::new();
     for row in rows {
         let cell = &row.cell;
         if cell.tool == tool && cell.criterion == criterion && cell.scope == scope && cell.percent == percent {
@@ -125,9 +138,13 @@ fn of_encoder(results: &Results) -> String {
     let percents: BTreeSet<u32> = encoded.iter().map(|each| each.percent).collect();
     for percent in percents {
         let mut table = Table::new();
-        for (part, heading) in [(Part::Mlp, "MLP"), (Part::Heads, "heads"), (Part::Width, "width"), (Part::All, "all three")] {
+        for (part, heading) in
+            [(Part::Mlp, "MLP"), (Part::Heads, "heads"), (Part::Width, "width"), (Part::All, "all three")]
+        {
             table.column(heading.to_owned(), |criterion| {
-                let found = encoded.iter().rfind(|each| each.part == part && each.percent == percent && each.criterion == criterion);
+                let found = encoded
+                    .iter()
+                    .rfind(|each| each.part == part && each.percent == percent && each.criterion == criterion);
                 Number::of(found.and_then(|each| each.cosine).map(|cosine| cosine.mean).into_iter())
             });
         }
@@ -208,7 +225,8 @@ impl std::fmt::Display for Table {
         let headings: Vec<&str> = self.columns.iter().map(|(heading, _)| heading.as_str()).collect();
         writeln!(f, "| criterion | {} |", headings.join(" | "))?;
         writeln!(f, "|---|{}", "--:|".repeat(headings.len()))?;
-        let best = |numbers: &[Option<Number>]| numbers.iter().flatten().map(|number| number.mean).fold(f64::MIN, f64::max);
+        let best =
+            |numbers: &[Option<Number>]| numbers.iter().flatten().map(|number| number.mean).fold(f64::MIN, f64::max);
         for (index, criterion) in Criterion::ALL.iter().enumerate() {
             if self.columns.iter().all(|(_, numbers)| numbers[index].is_none()) {
                 continue;

@@ -81,7 +81,10 @@ impl Peer {
     pub(super) fn next(&mut self) -> Result<Option<Answer>, QualityError> {
         match self.lines.next() {
             Some(line) => {
-                let failed = |source: std::io::Error| QualityError::Python { job: self.command.clone(), why: source.to_string() };
+                let failed = |source: std::io::Error| QualityError::Python {
+                    job: self.command.clone(),
+                    why: source.to_string(),
+                };
                 let line = line.map_err(failed)?;
                 let answer = serde_json::from_str(&line);
                 answer.map(Some).map_err(|source| QualityError::json(self.command.as_ref(), 0, source))

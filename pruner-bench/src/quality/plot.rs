@@ -19,20 +19,19 @@ const COLOURED: [(&str, RGBColor); 7] = [
     ("hessian", RGBColor(148, 103, 189)),
     ("group-fisher", RGBColor(44, 160, 44)),
     ("wanda", RGBColor(255, 127, 14)),
-    ("flap", RGBColor(23, 160, 190)),
+    ("flap", RGBColor(140, 86, 75)),
 ];
 const GREY: RGBColor = RGBColor(200, 200, 200);
 
 const PANEL: (u32, u32) = (480, 360);
-const LEGEND_HEIGHT: u32 = 70;
+const LEGEND_HEIGHT: u32 = 84;
 
 /// A point: the multiply-accumulates that are gone and the accuracy, both in percent.
 type Point = (f64, f64);
 
 /// The plot as SVG. Points are means over seeds, ranked globally, without training.
 pub(super) fn plot(results: &Results) -> Result<String, QualityError> {
-    let models: Vec<Model> =
-        Model::ALL.into_iter().filter(|&model| results.dense.iter().any(|dense| dense.model == model)).collect();
+    let models: Vec<Model> = Model::ALL.into_iter().filter(|&model| !results.dense(model).is_empty()).collect();
     let columns = models.len().clamp(1, 2);
     let rows = models.len().div_ceil(columns).max(1);
     let size = (columns as u32 * PANEL.0, rows as u32 * PANEL.1 + LEGEND_HEIGHT);
@@ -100,8 +99,11 @@ fn draw_legend<'a>(area: &Area<'a>, width: u32) -> Drawn<'a> {
         area.draw(&Text::new((*name).to_owned(), (x + 23, y - 6), ("sans-serif", 13)))?;
     }
     let y = 10 + 18 * entries.len().div_ceil(per_row) as i32;
-    let text = "Solid: pruner; dashed: Torch-Pruning. Means over seeds, ranked globally, without training.";
-    area.draw(&Text::new(text, (20, y - 6), ("sans-serif", 13)))
+    let lines = ["Solid: pruner; dashed: Torch-Pruning.", "Means over seeds, ranked globally, without training."];
+    for (line, y) in lines.into_iter().zip([y, y + 18]) {
+        area.draw(&Text::new(line, (20, y - 6), ("sans-serif", 13)))?;
+    }
+    Ok(())
 }
 
 fn colour(criterion: &str) -> Option<RGBColor> {
@@ -110,14 +112,17 @@ fn colour(criterion: &str) -> Option<RGBColor> {
 
 /// The points of every tool and criterion, from the dense network on.
 fn lines(results: &Results, model: Model) -> BTreeMap<(Tool, &'static str), Vec<Point>> {
-    let dense = results.dense.iter().filter(|dense| dense.model == model).map(|dense| dense.accuracy);
-    let start = mean(dense.map(|accuracy| (0.0, 100.0 * accuracy)).collect());
+    let dense = results.dense(model);
+    let start = mean(dense.iter().map(|dense| (0.0, 100.0 * dense.accuracy)).collect());
     let mut lines = BTreeMap::new();
     for tool in [Tool::Pruner, Tool::TorchPruning] {
         for criterion in Criterion::ALL {
             let rows = results.rows.iter().filter(|row| {
                 let cell = &row.cell;
-                cell.model == model && cell.tool == tool && cell.criterion == criterion.name && cell.scope == Scope::Global
+                cell.model == model
+                    && cell.tool == tool
+                    && cell.criterion == criterion.name
+                    && cell.scope == Scope::Global
             });
             let mut points: BTreeMap<u32, BTreeMap<u64, Point>> = BTreeMap::new();
             for row in rows {

@@ -23,16 +23,16 @@ pub struct Work {
 /// Seconds on two cores: of training a network at the full scale, of a cell, and of the training after a cut.
 fn typical(model: Model) -> (f64, f64, f64) {
     match model {
-        Model::Cnn => (30.0, 1.0, 3.0),
-        Model::Resnet => (90.0, 2.0, 6.0),
-        Model::Mobilenet => (90.0, 2.0, 6.0),
-        Model::Vit => (90.0, 2.0, 6.0),
+        Model::Cnn => (15.0, 0.9, 1.2),
+        Model::Resnet => (45.0, 1.3, 3.0),
+        Model::Mobilenet => (60.0, 1.6, 4.0),
+        Model::Vit => (45.0, 1.4, 3.0),
     }
 }
 
 /// Seconds of a cut by Torch-Pruning, and of one of the sentence encoder.
-const PEER: f64 = 3.0;
-const ENCODED: f64 = 10.0;
+const PEER: f64 = 2.5;
+const ENCODED: f64 = 5.0;
 
 impl Work {
     /// The seconds that it takes: by those that the rows that are there took, and by typical ones of two cores where there are none.

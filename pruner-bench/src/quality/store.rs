@@ -1,5 +1,6 @@
 //! A folder of results: files of JSON lines that a run adds to and a later run goes on from.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::QualityError;
+use super::models::Model;
 use super::options::Scale;
 use super::row::{Cell, Dense, Encoded, Row};
 
@@ -19,7 +21,7 @@ pub struct About {
     /// The threads that libtorch used.
     pub threads: usize,
     /// The versions of what was run, `libtorch` among them.
-    pub versions: std::collections::BTreeMap<String, String>,
+    pub versions: BTreeMap<String, String>,
 }
 
 /// All that was measured.
@@ -27,7 +29,7 @@ pub struct About {
 pub struct Results {
     /// Where and how; nothing before the first run.
     pub about: Option<About>,
-    /// The networks before pruning.
+    /// The networks before pruning; the last of a model and a seed replaces an earlier one.
     pub dense: Vec<Dense>,
     /// The cells of the table; a later row of a cell replaces an earlier one.
     pub rows: Vec<Row>,
@@ -36,6 +38,13 @@ pub struct Results {
 }
 
 impl Results {
+    /// The networks of a model, one for every seed.
+    pub fn dense(&self, model: Model) -> Vec<Dense> {
+        let of_model = self.dense.iter().filter(|dense| dense.model == model);
+        let by_seed: BTreeMap<u64, Dense> = of_model.map(|dense| (dense.seed, *dense)).collect();
+        by_seed.into_values().collect()
+    }
+
     /// The last row of a cell.
     pub fn row(&self, cell: &Cell) -> Option<&Row> {
         self.rows.iter().rfind(|row| row.cell == *cell)
@@ -74,13 +83,17 @@ impl Store {
         &self.results
     }
 
-    /// Says where and how results are measured from now on; results of another scale do not mix.
-    pub fn set_about(&mut self, about: About) -> Result<(), QualityError> {
+    /// Says where and how results are measured from now on. Results of another scale do not mix; versions of what this run goes without
+    /// stay.
+    pub fn set_about(&mut self, mut about: About) -> Result<(), QualityError> {
         let file = self.dir.join(ABOUT);
-        if let Some(found) = &self.results.about
-            && found.scale != about.scale
-        {
-            return Err(QualityError::Scale { dir: self.dir.clone() });
+        if let Some(found) = &self.results.about {
+            if found.scale != about.scale {
+                return Err(QualityError::Scale { dir: self.dir.clone() });
+            }
+            for (name, version) in &found.versions {
+                about.versions.entry(name.clone()).or_insert_with(|| version.clone());
+            }
         }
         let text = serde_json::to_string_pretty(&about).map_err(|source| QualityError::json(&file, 0, source))?;
         fs::write(&file, text + "\n").map_err(|source| QualityError::Write { file, source })?;
@@ -125,7 +138,8 @@ fn lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, QualityError> {
     }
     let text = read(file)?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let value = |(number, line)| serde_json::from_str(line).map_err(|source| QualityError::json(file, number + 1, source));
+    let value =
+        |(number, line)| serde_json::from_str(line).map_err(|source| QualityError::json(file, number + 1, source));
     whole.lines().enumerate().map(value).collect()
 }
 
@@ -184,7 +198,7 @@ mod tests {
     fn results_of_another_scale_do_not_mix() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut store = Store::open(folder.path()).expect("the folder can be written");
-        let about = |scale| About { scale, threads: 2, versions: std::collections::BTreeMap::default() };
+        let about = |scale| About { scale, threads: 2, versions: BTreeMap::default() };
         store.set_about(about(Scale::FULL)).expect("it is the first");
         store.set_about(about(Scale::FULL)).expect("it is the same");
         store.set_about(about(Scale::QUICK)).expect_err("it is another scale");
