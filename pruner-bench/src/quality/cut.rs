@@ -70,11 +70,9 @@ impl<'a> Bench<'a> {
         start: Instant,
     ) -> Result<Row, QualityError> {
         let counts = dense::counts(module)?;
-        let batch = module.graph().inputs().first().and_then(|&input| module.graph().shape(input).first().copied());
-        let macs = counts.macs / batch.unwrap_or(1).max(1) as u64;
         let accuracy = |module: &GraphModule| evaluate(module, &self.data.test, EVALUATION_BATCH);
         let mut accuracies = Accuracies {
-            macs_gone: gone(dense.macs, macs),
+            macs_gone: gone(dense.macs, counts.macs),
             params_gone: gone(dense.params, counts.params),
             cut: accuracy(module)?.accuracy,
             recalibrated: None,
@@ -91,7 +89,7 @@ impl<'a> Bench<'a> {
                 batch_size: BATCH,
                 schedule: Schedule::Cosine(rate / 4.0),
                 seed: cell.seed,
-                macs_per_image: macs,
+                macs_per_image: counts.macs,
             };
             train(module, optimizer.as_mut(), &self.data.train, &training, &mut |_| ())?;
             accuracies.tuned = Some(accuracy(module)?.accuracy);

@@ -20,6 +20,8 @@ use super::row::Dense;
 use crate::data::FashionMnist;
 use crate::train::{Schedule, Training, evaluate, train};
 
+/// Images that a network is traced with: the sizes of a batch of one are taken for the network's own.
+const TRACED: i64 = 2;
 /// Images to a step of the optimiser before pruning.
 const BATCH: usize = 128;
 /// Images that are judged at once; more no longer fit the caches.
@@ -59,7 +61,7 @@ pub(super) fn make(
     tch::manual_seed(seed as i64);
     let mut vs = nn::VarStore::new(Device::Cpu);
     let net = model.build(&vs.root());
-    let example = [Tensor::zeros([1, 1, 28, 28], (Kind::Float, Device::Cpu))];
+    let example = [Tensor::zeros([TRACED, 1, 28, 28], (Kind::Float, Device::Cpu))];
     let module = trace(&vs, &example, |inputs| vec![net.forward_t(&inputs[0], false)])?;
     let counts = counts(&module)?;
     let (mut optimizer, rate) = optimizer(model, &module);
@@ -99,8 +101,11 @@ pub(super) fn load(archive: &Path) -> Result<GraphModule, QualityError> {
     Ok(GraphModule::load(&Pt2::open(archive)?, Device::Cpu)?)
 }
 
-/// What a network costs for all samples of a batch, as many as it was exported with.
+/// What a network costs; its multiply-accumulates are those of one sample.
 pub(super) fn counts(module: &GraphModule) -> Result<Counts, QualityError> {
     let analysis = Analysis::new(module.graph()).map_err(PruneError::from)?;
-    Ok(analysis.counts(&Kept::all()))
+    let mut counts = analysis.counts(&Kept::all());
+    let batch = module.graph().inputs().first().and_then(|&input| module.graph().shape(input).first().copied());
+    counts.macs /= batch.unwrap_or(1).max(1) as u64;
+    Ok(counts)
 }

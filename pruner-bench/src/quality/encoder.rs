@@ -1,5 +1,5 @@
 //! A real pretrained transformer: the sentence encoder `MiniLM` (6 layers, 12 heads), cut without training and judged by how near its
-//! embeddings of WordNet's glosses stay to the dense encoder's.
+//! embeddings of `WordNet`'s glosses stay to the dense encoder's.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

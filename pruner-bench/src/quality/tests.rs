@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pruner_core::plan::Scope;
 
+use super::measure::{pending, work};
 use super::*;
 
 pub(super) fn cell(criterion: &str, percent: u32) -> Cell {

@@ -59,7 +59,7 @@ def dense(model, job):
     assert not unexpected, f"{model} has no {unexpected}"
     assert all(name.endswith("num_batches_tracked") for name in missing), f"there are no weights for {missing}"
     net.eval()
-    images = torch.randn(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(2, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = torch.export.load(job["archive"]).module()(images)
         expected = expected if isinstance(expected, torch.Tensor) else expected[0]
