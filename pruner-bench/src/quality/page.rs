@@ -14,6 +14,9 @@ use super::store::{About, Results};
 /// The share whose cuts are shown by scope, in percent.
 const HALF: u32 = 50;
 
+/// Who prunes, with the beginning of the headings of its columns.
+const TOOLS: [(Tool, &str); 2] = [(Tool::Pruner, ""), (Tool::TorchPruning, "Torch-Pruning ")];
+
 /// The page.
 pub(super) fn page(results: &Results) -> String {
     let mut page = String::from("# Quality after pruning\n\n");
@@ -30,7 +33,7 @@ pub(super) fn page(results: &Results) -> String {
     page
 }
 
-/// By how much more than its share a cut removes at most, in percent of the multiply-accumulates.
+/// How much more than its share a cut removes at most, in percentage points.
 fn excess(rows: &[Row]) -> f64 {
     let of = |row: &Row| row.accuracies().map(|found| 100.0 * found.macs_gone - f64::from(row.cell.percent));
     rows.iter().filter_map(of).fold(0.0, f64::max)
@@ -42,7 +45,7 @@ fn introduction(about: &About, excess: f64) -> String {
     format!(
         "Written by `cargo xtask quality`, from what it ran and nothing else: {}, on {} threads of a CPU.\n\n\
          Networks for the 28×28 images of Fashion-MNIST are trained on {} images, each seen {} times, and judged by {} others. Each is cut \
-         in one step until a share of its multiply-accumulates is gone, and at most {excess:.1} % of them more. Numbers are accuracies in percent, mean ± standard deviation over seeds where \
+         in one step until a share of its multiply-accumulates is gone; up to {excess:.1} points more go with it. Numbers are accuracies in percent, mean ± standard deviation over seeds where \
          there are several; the best of a column is bold.\n\n\
          - Criteria have their default settings. Those that need data get the cross-entropy of the first {} training images. `snip`, `synflow` \
          and `grasp` were made for networks before training; here they are applied to the trained one like all others.\n\
@@ -80,21 +83,15 @@ fn of_model(results: &Results, model: Model) -> String {
     let rows: Vec<&Row> = results.rows.iter().filter(|row| row.cell.model == model).collect();
     let normed = rows.iter().filter_map(|row| row.accuracies()).any(|each| each.recalibrated.is_some());
     let what = if normed { "statistics measured anew" } else { "as cut" };
-    let scopes: Vec<Scope> =
-        Scope::ALL.into_iter().filter(|&scope| rows.iter().any(|row| row.cell.scope == scope)).collect();
-    let mut by_scope = Table::new();
-    for tool in [Tool::Pruner, Tool::TorchPruning] {
-        for &scope in &scopes {
-            let heading = match tool {
-                Tool::Pruner => scope_name(scope).to_owned(),
-                Tool::TorchPruning => format!("Torch-Pruning {}", scope_name(scope)),
-            };
-            by_scope
-                .column(heading, |criterion| measured(&rows, (tool, criterion, scope, HALF), Accuracies::untrained));
-        }
-    }
+    let by_scope = Table::by_scope(&rows, Accuracies::untrained);
     write!(text, "\n{HALF} % of the multiply-accumulates gone, without training ({what}):\n\n{by_scope}")
         .expect("a string takes all");
+    let tuned_elsewhere = |row: &&Row| row.cell.scope != Scope::Global && row.cell.percent == HALF;
+    if rows.iter().copied().filter(tuned_elsewhere).filter_map(Row::accuracies).any(|each| each.tuned.is_some()) {
+        let trained = Table::by_scope(&rows, tuned);
+        write!(text, "\n{HALF} % of the multiply-accumulates gone, then trained:\n\n{trained}")
+            .expect("a string takes all");
+    }
 
     let percents: BTreeSet<u32> = rows.iter().map(|row| row.cell.percent).collect();
     let mut by_share = Table::new();
@@ -105,17 +102,21 @@ fn of_model(results: &Results, model: Model) -> String {
     text
 }
 
+/// One of the accuracies.
+type Measure = fn(&Accuracies) -> f64;
+
+/// The accuracy after training; no number where there was none.
+fn tuned(accuracies: &Accuracies) -> f64 {
+    accuracies.tuned.unwrap_or(f64::NAN)
+}
+
 /// A number over seeds.
-fn measured(
-    rows: &[&Row],
-    (tool, criterion, scope, percent): (Tool, &str, Scope, u32),
-    of: impl Fn(&Accuracies) -> f64,
-) -> Option<Number> {
+fn measured(rows: &[&Row], (tool, criterion, scope, percent): (Tool, &str, Scope, u32), of: Measure) -> Option<Number> {
     let mut by_seed = BTreeMap::new();
     for row in rows {
         let cell = &row.cell;
         if cell.tool == tool && cell.criterion == criterion && cell.scope == scope && cell.percent == percent {
-            by_seed.insert(cell.seed, row.accuracies().map(&of));
+            by_seed.insert(cell.seed, row.accuracies().map(of));
         }
     }
     Number::of(by_seed.into_values().flatten().filter(|value| value.is_finite()))
@@ -197,16 +198,27 @@ impl Table {
         }
     }
 
+    /// A column for every tool and scope, with a share of [`HALF`] gone.
+    fn by_scope(rows: &[&Row], measure: Measure) -> Self {
+        let mut table = Self::new();
+        for (tool, prefix) in TOOLS {
+            for scope in Scope::ALL {
+                table.column(format!("{prefix}{}", scope_name(scope)), |criterion| {
+                    measured(rows, (tool, criterion, scope, HALF), measure)
+                });
+            }
+        }
+        table
+    }
+
     /// All that is known of a share, ranked globally.
     fn measures(&mut self, rows: &[&Row], percent: u32, normed: bool) {
-        type Measure = fn(&Accuracies) -> f64;
-        let tuned: Measure = |each| each.tuned.unwrap_or(f64::NAN);
         let mut measures: Vec<(&str, Measure)> = vec![("cut", |each| each.cut)];
         if normed {
             measures.push(("measured anew", Accuracies::untrained));
         }
         measures.push(("trained", tuned));
-        for (tool, prefix) in [(Tool::Pruner, ""), (Tool::TorchPruning, "Torch-Pruning ")] {
+        for (tool, prefix) in TOOLS {
             for &(name, measure) in &measures {
                 // Of Torch-Pruning what is comparable at a glance: without training and with it.
                 if tool == Tool::TorchPruning && normed && name == "cut" {

@@ -48,6 +48,12 @@ fn made_up() -> Results {
         accuracies.tuned = Some(0.88);
     }
     results.rows.push(tuned);
+    let mut local = row(Cell { scope: Scope::Local, ..cell("magnitude", 50) }, 0.4);
+    if let Outcome::Pruned(accuracies) = &mut local.outcome {
+        accuracies.macs_gone = 0.523;
+        accuracies.tuned = Some(0.87);
+    }
+    results.rows.push(local);
     let why = Outcome::Failed("no batch norm".to_owned());
     results.rows.push(Row { outcome: why, ..row(cell("bn-scale", 50), 0.0) });
     let cosine = Some(Cosine { mean: 0.93, macs_gone: 0.2, params_gone: 0.1 });
