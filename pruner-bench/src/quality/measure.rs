@@ -32,6 +32,8 @@ pub(super) fn measure(options: &Options, store: &mut Store, text: &mut dyn Write
         for (model, seed) in options.networks() {
             network(options, store, &bench, (model, seed), &bar)?;
             write_page(store, &options.docs_dir())?;
+            let minutes = self::work(options, store.results()).seconds(store.results(), &scale) / 60.0;
+            say(text, &format!("{} {seed} is done; about {minutes:.0} minutes left", model.name()))?;
         }
     }
     encode(options, store, &bar)
@@ -46,20 +48,21 @@ fn network(
     bar: &Bar,
 ) -> Result<(), QualityError> {
     let files = Files::new(&options.dense_dir(), model, seed);
-    let known = trained(store.results(), (model, seed), &files);
-    let pending: Vec<(Cell, bool)> = [Tool::Pruner, Tool::TorchPruning]
-        .into_iter()
-        .flat_map(|tool| pending(options, store.results(), (model, seed), tool))
-        .collect();
-    let dense = if let Some(dense) = known {
-        dense
-    } else {
-        let name = model.name();
-        let told = |done: f64| bar.say(format!("training {name} {seed}: {:.0} %", 100.0 * done));
-        let dense = dense::make((model, seed), bench.data, &bench.scale, &files, &mut { told })?;
-        store.add_dense(dense)?;
-        bar.step();
-        dense
+    let pending = pending(options, store.results(), (model, seed));
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let known = store.results().dense(model).into_iter().find(|dense| dense.seed == seed);
+    let dense = match known {
+        Some(dense) if files.exist() => dense,
+        _ => {
+            let name = model.name();
+            let told = |done: f64| bar.say(format!("training {name} {seed}: {:.0} %", 100.0 * done));
+            let dense = dense::make((model, seed), bench.data, &bench.scale, &files, &mut { told })?;
+            keep(store, known, dense, &files)?;
+            bar.step();
+            dense
+        }
     };
     for (cell, tune) in pending.iter().filter(|(cell, _)| cell.tool == Tool::Pruner) {
         bar.say(title(cell));
@@ -76,6 +79,21 @@ fn network(
         std::fs::remove_dir_all(&out).map_err(|source| QualityError::Write { file: out, source })?;
     }
     Ok(())
+}
+
+/// Adds a network that was trained, unless it is another than the one whose cells were measured.
+fn keep(store: &mut Store, known: Option<Dense>, dense: Dense, files: &Files) -> Result<(), QualityError> {
+    match known {
+        None => store.add_dense(dense),
+        Some(known) if known.accuracy.to_bits() == dense.accuracy.to_bits() => Ok(()),
+        Some(known) => {
+            for file in [&files.archive, &files.weights] {
+                std::fs::remove_file(file).map_err(|source| QualityError::Write { file: file.clone(), source })?;
+            }
+            let (model, seed) = (dense.model.name(), dense.seed);
+            Err(QualityError::Retrained { model, seed, before: known.accuracy, after: dense.accuracy })
+        }
+    }
 }
 
 /// Has Torch-Pruning make cells of a network, and judges what it leaves.
@@ -124,30 +142,21 @@ fn encode(options: &Options, store: &mut Store, bar: &Bar) -> Result<(), Quality
 pub(super) fn work(options: &Options, results: &Results) -> Work {
     let mut work = Work { encoded: pending_encoded(options, results).len(), ..Work::default() };
     for (model, seed) in options.networks() {
-        if trained(results, (model, seed), &Files::new(&options.dense_dir(), model, seed)).is_none() {
+        let pending = pending(options, results, (model, seed));
+        let known = results.dense(model).iter().any(|dense| dense.seed == seed);
+        let there = known && Files::new(&options.dense_dir(), model, seed).exist();
+        if !there && !pending.is_empty() {
             work.dense.push(model);
         }
-        for tool in [Tool::Pruner, Tool::TorchPruning] {
-            let pending = pending(options, results, (model, seed), tool);
-            work.cells.extend(pending.into_iter().map(|(_, tune)| (tool, model, tune)));
-        }
+        work.cells.extend(pending.into_iter().map(|(cell, tune)| (cell.tool, model, tune)));
     }
     work
 }
 
-/// What is known of a network whose files are there.
-fn trained(results: &Results, (model, seed): (Model, u64), files: &Files) -> Option<Dense> {
-    results.dense(model).into_iter().find(|dense| dense.seed == seed && files.exist())
-}
-
 /// The cells of a network that are not measured yet, with whether each is trained after its cut.
-pub(super) fn pending(
-    options: &Options,
-    results: &Results,
-    (model, seed): (Model, u64),
-    tool: Tool,
-) -> Vec<(Cell, bool)> {
-    let cells = options.cells(model, seed, tool).into_iter().map(|cell| {
+pub(super) fn pending(options: &Options, results: &Results, (model, seed): (Model, u64)) -> Vec<(Cell, bool)> {
+    let cells = [Tool::Pruner, Tool::TorchPruning].into_iter().flat_map(|tool| options.cells(model, seed, tool));
+    let cells = cells.map(|cell| {
         let tune = options.tunes(&cell);
         (cell, tune)
     });

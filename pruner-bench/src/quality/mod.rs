@@ -74,6 +74,21 @@ pub enum QualityError {
         /// The folder.
         dir: PathBuf,
     },
+    /// A network whose weights were lost comes out otherwise when it is trained again.
+    #[error(
+        "{model} {seed} was trained to an accuracy of {before} when its cells were measured, and now to {after}: bring the weights of that \
+         time, or delete the results"
+    )]
+    Retrained {
+        /// The name of the network.
+        model: &'static str,
+        /// Its seed.
+        seed: u64,
+        /// Its accuracy then.
+        before: f64,
+        /// And now.
+        after: f64,
+    },
     /// A job in Python failed; it said why on standard error.
     #[error("the Python job `{job}` failed: {why}")]
     Python {

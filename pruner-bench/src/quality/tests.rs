@@ -84,7 +84,7 @@ fn what_is_there_is_not_measured_again_unless_its_training_is_missing() {
     let options = Options { criteria: vec![Criterion::named("magnitude").expect("it is listed")], ..options };
     let options = Options { work: folder.path().into(), percents: vec![30, 50], ..options };
     let left = |results: &Results| {
-        let cells = pending(&options, results, (Model::Cnn, 0), Tool::Pruner);
+        let cells = pending(&options, results, (Model::Cnn, 0));
         cells.into_iter().map(|(cell, tune)| (cell.percent, tune)).collect::<Vec<_>>()
     };
     let mut results = Results::default();
@@ -92,8 +92,9 @@ fn what_is_there_is_not_measured_again_unless_its_training_is_missing() {
     results.rows.push(row(cell("magnitude", 30), 0.8));
     results.rows.push(row(cell("magnitude", 50), 0.7));
     assert_eq!(left(&results), [(50, true)]);
-    results.rows.push(Row { outcome: Outcome::Failed("no".to_owned()), ..row(cell("magnitude", 50), 0.0) });
-    assert_eq!(left(&results), []);
     assert_eq!(work(&options, &results).dense, [Model::Cnn], "its files are not there");
     assert!(work(&options, &results).seconds(&results, &Scale::FULL) > 0.0);
+    results.rows.push(Row { outcome: Outcome::Failed("no".to_owned()), ..row(cell("magnitude", 50), 0.0) });
+    assert_eq!(left(&results), []);
+    assert_eq!(work(&options, &results), Work::default(), "a network with nothing left to be measured is not trained");
 }
