@@ -3,6 +3,7 @@
 pub mod data;
 pub mod demo;
 pub mod models;
+pub mod quality;
 pub mod rng;
 pub mod synthetic;
 pub mod train;

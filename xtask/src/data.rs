@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use flate2::Compression;
@@ -11,8 +10,8 @@ use flate2::GzBuilder;
 use flate2::read::GzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::download;
 use crate::idx::Idx;
+use crate::{debian, download};
 
 /// The files, as the authors name them, with the sums of what they hold unpacked.
 const FILES: [(&str, &str); 4] = [
@@ -40,7 +39,7 @@ pub(crate) fn full(dir: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot write {}", dir.display()))?;
     // On the same file system, so that a rename brings each file whole.
     let work = tempfile::tempdir_in(dir).with_context(|| format!("cannot write {}", dir.display()))?;
-    let debian = from_debian(work.path()).map(|()| work.path().join(PACKAGED));
+    let debian = debian::unpack(PACKAGE, work.path()).map(|()| work.path().join(PACKAGED));
     let found = match debian {
         Ok(found) => found,
         Err(error) => {
@@ -79,34 +78,6 @@ fn verify(dir: &Path) -> anyhow::Result<()> {
         let sum = format!("{:x}", Sha256::digest(gunzip(&dir.join(file))?));
         ensure!(sum == expected, "{} is not Fashion-MNIST: its SHA-256 unpacked is {sum}", dir.join(file).display());
     }
-    Ok(())
-}
-
-/// Downloads and unpacks the package into `dir`; root is not needed for either.
-fn from_debian(dir: &Path) -> anyhow::Result<()> {
-    if quietly(Command::new("apt-get").args(["download", PACKAGE]).current_dir(dir)).is_err() {
-        // The machine's lists may be missing or old, and only root may renew them: make lists of our own.
-        let state = dir.join("apt");
-        fs::create_dir_all(state.join("lists/partial"))?;
-        fs::create_dir_all(state.join("cache/archives/partial"))?;
-        let own = [
-            format!("-oDir::State::lists={}", state.join("lists").display()),
-            format!("-oDir::Cache={}", state.join("cache").display()),
-        ];
-        quietly(Command::new("apt-get").args(&own).args(["-oDebug::NoLocking=1", "update"]).current_dir(dir))?;
-        quietly(Command::new("apt-get").args(&own).args(["download", PACKAGE]).current_dir(dir))?;
-    }
-    let mut files = fs::read_dir(dir)?.filter_map(Result::ok).map(|entry| entry.path());
-    let package = files.find(|path| path.extension().is_some_and(|extension| extension == "deb"));
-    let package = package.context("apt-get download left no package")?;
-    quietly(Command::new("dpkg-deb").arg("-x").arg(package).arg(dir))
-}
-
-fn quietly(command: &mut Command) -> anyhow::Result<()> {
-    let program = command.get_program().display().to_string();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("no {program} here"))?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program}: {}", told.lines().last().unwrap_or("no reason given"));
     Ok(())
 }
 

@@ -7,11 +7,13 @@ mod cache;
 mod cargo;
 mod config;
 mod data;
+mod debian;
 mod download;
 mod idx;
 mod libtorch;
 mod packages;
 mod python;
+mod quality;
 mod setup;
 mod zoo;
 
@@ -54,6 +56,16 @@ enum Task {
     },
     /// Judges models of torchvision, Hugging Face and timm, beside Torch-Pruning, and writes docs/zoo.md
     Zoo(zoo::Options),
+    /// Prunes trained networks by every criterion, beside Torch-Pruning, and writes docs/quality.md
+    ///
+    /// Trains small networks on the full Fashion-MNIST, which it brings, cuts them and a sentence encoder, and goes on from the results that
+    /// are there. `cargo xtask quality --quick` takes minutes, `--without-peer` needs no Python; `cargo xtask quality -- --help` lists all
+    /// arguments.
+    Quality {
+        /// Arguments of the harness
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Brings the full Fashion-MNIST for the benchmarks
     Data {
         /// Where to put it
@@ -114,6 +126,10 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
             let libtorch = setup::ensure(root, false)?;
             let python = Environment::provide(Set::Zoo, &libtorch)?;
             zoo::run(root, &libtorch, &python, &options)
+        }
+        Task::Quality { args } => {
+            let libtorch = setup::ensure(root, false)?;
+            quality::run(root, &libtorch, &args)
         }
         Task::Data { dir, subset } => {
             let dir = root.join(dir);

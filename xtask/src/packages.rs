@@ -35,18 +35,21 @@ pub(crate) enum Set {
     Test,
     /// The zoo.
     Zoo,
+    /// The table of quality: Torch-Pruning and the sentence encoder.
+    Quality,
 }
 
 impl Set {
     /// The set and those that it holds, the smallest first.
     fn held(self) -> impl Iterator<Item = Self> {
-        [Self::Test, Self::Zoo].into_iter().filter(move |&each| each <= self)
+        [Self::Test, Self::Zoo, Self::Quality].into_iter().filter(move |&each| each <= self)
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Test => "test",
             Self::Zoo => "zoo",
+            Self::Quality => "quality",
         }
     }
 
@@ -54,6 +57,7 @@ impl Set {
         match self {
             Self::Test => include_str!("../python/test.txt"),
             Self::Zoo => include_str!("../python/zoo.txt"),
+            Self::Quality => include_str!("../python/quality.txt"),
         }
     }
 }
@@ -180,7 +184,7 @@ mod tests {
     #[test]
     fn every_package_is_pinned_and_in_one_set_only() {
         let mut names = Vec::new();
-        for pin in pins(Set::Test.requirements()).chain(pins(Set::Zoo.requirements())).chain(pins(SYSTEM)) {
+        for pin in Set::Quality.held().flat_map(|set| pins(set.requirements())).chain(pins(SYSTEM)) {
             let (name, version) = pin.split_once("==").expect(pin);
             assert!(version.starts_with(|c: char| c.is_ascii_digit()), "{pin}");
             names.push(name);

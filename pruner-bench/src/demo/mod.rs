@@ -22,6 +22,7 @@ use pruner_core::trace::{TraceError, trace};
 use tch::nn::ModuleT as _;
 use tch::{Device, TchError, Tensor, nn};
 
+pub(crate) use options::use_threads;
 pub use options::{DeviceError, Options, Scale, parse_device};
 pub use prune::{Policy, Step};
 pub use result::{DemoReport, Dense, Run, Savings};
@@ -103,7 +104,7 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
     let data = load(options, scale)?.to_device(device);
     let out = &options.out;
     fs::create_dir_all(out).map_err(|source| DemoError::Write { file: out.clone(), source })?;
-    let threads = options::use_threads();
+    let threads = use_threads();
     tch::manual_seed(options.seed as i64);
     let mut show = Show::new(text);
 

@@ -135,7 +135,7 @@ pub(super) fn device_name(device: Device) -> String {
 }
 
 /// Uses as many threads as serve so small a network, and says how many.
-pub(super) fn use_threads() -> usize {
+pub(crate) fn use_threads() -> usize {
     const MOST: usize = 4;
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST);
     tch::set_num_threads(threads as i32);

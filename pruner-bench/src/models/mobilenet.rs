@@ -32,7 +32,8 @@ pub fn mobilenet_v2(vs: &nn::Path<'_>, width: i64) -> nn::FuncT<'static> {
     })
 }
 
-fn conv_bn_relu6(
+/// Adds a convolution, its batch normalisation and a ReLU6 to a network.
+pub(crate) fn conv_bn_relu6(
     vs: &nn::Path<'_>,
     net: nn::SequentialT,
     inputs: i64,
@@ -45,14 +46,16 @@ fn conv_bn_relu6(
         .add_fn(|xs| xs.clamp(0.0, 6.0))
 }
 
+/// A block that widens, convolves each channel by itself, and narrows.
 #[derive(Debug)]
-struct InvertedResidual {
+pub(crate) struct InvertedResidual {
     conv: nn::SequentialT,
     residual: bool,
 }
 
 impl InvertedResidual {
-    fn new(vs: &nn::Path<'_>, [inputs, outputs]: [i64; 2], expansion: i64, stride: i64) -> Self {
+    /// A block at its place.
+    pub(crate) fn new(vs: &nn::Path<'_>, [inputs, outputs]: [i64; 2], expansion: i64, stride: i64) -> Self {
         let vs = vs / "conv";
         let hidden = inputs * expansion;
         let mut conv = nn::seq_t();

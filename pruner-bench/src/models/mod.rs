@@ -3,7 +3,7 @@
 pub mod corners;
 pub mod decoder;
 pub mod densenet;
-mod layers;
+pub(crate) mod layers;
 pub mod maxvit;
 pub mod mobilenet;
 pub mod plain;

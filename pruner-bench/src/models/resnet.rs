@@ -20,14 +20,14 @@ pub fn resnext50(vs: &nn::Path<'_>, width: i64) -> nn::FuncT<'static> {
     resnet(vs, width, [3, 4, 6, 3], Block::Bottleneck { groups: width / 2, inner: 2 })
 }
 
+/// A residual block.
 #[derive(Clone, Copy)]
-enum Block {
+pub(crate) enum Block {
+    /// Two convolutions.
     Basic,
+    /// Three convolutions, of which the middle one is narrower or grouped.
     /// `inner` is the width of the middle convolution as a multiple of the block's.
-    Bottleneck {
-        groups: i64,
-        inner: i64,
-    },
+    Bottleneck { groups: i64, inner: i64 },
 }
 
 impl Block {
@@ -38,7 +38,8 @@ impl Block {
         }
     }
 
-    fn build(self, vs: &nn::Path<'_>, inputs: i64, width: i64, stride: i64) -> Residual {
+    /// A block at its place.
+    pub(crate) fn build(self, vs: &nn::Path<'_>, inputs: i64, width: i64, stride: i64) -> Residual {
         let outputs = width * self.expansion();
         let main = match self {
             Self::Basic => nn::seq_t()
@@ -71,8 +72,9 @@ impl Block {
     }
 }
 
+/// What a block adds to its input, and how it brings that to the shape of the sum.
 #[derive(Debug)]
-struct Residual {
+pub(crate) struct Residual {
     main: nn::SequentialT,
     downsample: Option<nn::SequentialT>,
 }

@@ -8,6 +8,8 @@ use super::layers::{layer_norm, linear};
 /// The sizes of a [`vit`]. The smallest of the paper's is 768 wide, with 12 heads and 12 blocks on patches of 16×16.
 #[derive(Clone, Copy, Debug)]
 pub struct Vit {
+    /// Channels of an image.
+    pub channels: i64,
     /// Features of a token; divisible by `heads`.
     pub width: i64,
     /// Heads of the attention.
@@ -20,12 +22,12 @@ pub struct Vit {
     pub image: i64,
 }
 
-/// Vision transformer for RGB images and 10 classes, which it reads off a class token.
+/// Vision transformer for 10 classes, which it reads off a class token.
 pub fn vit(vs: &nn::Path<'_>, sizes: Vit) -> nn::FuncT<'static> {
-    let Vit { width, heads, depth, patch, image } = sizes;
+    let Vit { channels, width, heads, depth, patch, image } = sizes;
     let tokens = (image / patch) * (image / patch) + 1;
     let config = nn::ConvConfig { stride: patch, ..Default::default() };
-    let patch_embed = nn::conv2d(vs / "patch_embed" / "proj", 3, width, patch, config);
+    let patch_embed = nn::conv2d(vs / "patch_embed" / "proj", channels, width, patch, config);
     let init = nn::Init::Randn { mean: 0.0, stdev: 0.02 };
     let cls_token = vs.var("cls_token", &[1, 1, width], init);
     let pos_embed = vs.var("pos_embed", &[1, tokens, width], init);

@@ -1,0 +1,100 @@
+//! What a run will take, and how far it is.
+
+use std::fmt;
+
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+use super::models::Model;
+use super::options::Scale;
+use super::row::{Row, Tool};
+use super::store::Results;
+
+/// The work that a run has before it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Work {
+    /// Networks to be trained.
+    pub dense: Vec<Model>,
+    /// Cells to be measured, with whether each is trained after its cut.
+    pub cells: Vec<(Tool, Model, bool)>,
+    /// Cuts of the sentence encoder.
+    pub encoded: usize,
+}
+
+/// Seconds on two cores: of training a network at the full scale, of a cell, and of the training after a cut.
+fn typical(model: Model) -> (f64, f64, f64) {
+    match model {
+        Model::Cnn => (15.0, 0.9, 1.2),
+        Model::Resnet => (45.0, 1.3, 3.0),
+        Model::Mobilenet => (60.0, 1.6, 4.0),
+        Model::Vit => (45.0, 1.4, 3.0),
+    }
+}
+
+/// Seconds of a cut by Torch-Pruning, and of one of the sentence encoder.
+const PEER: f64 = 2.5;
+const ENCODED: f64 = 5.0;
+
+impl Work {
+    /// The seconds that it takes: by those that the rows that are there took, and by typical ones of two cores where there are none.
+    pub fn seconds(&self, results: &Results, scale: &Scale) -> f64 {
+        let images = scale.epochs * scale.train_images;
+        let part = images as f64 / (Scale::FULL.epochs * Scale::FULL.train_images) as f64;
+        let dense: f64 = self.dense.iter().map(|&model| typical(model).0 * part).sum();
+        let cells = self.cells.iter().map(|&(tool, model, tuned)| {
+            let alike = |row: &&Row| row.cell.tool == tool && row.cell.model == model;
+            let (_, cell, tuning) = typical(model);
+            let cell = if tool == Tool::TorchPruning { cell + PEER } else { cell };
+            let rows = || results.rows.iter().filter(alike);
+            let tuned = if tuned {
+                mean(rows().map(|row| row.seconds_tuning).filter(|&seconds| seconds > 0.0)).unwrap_or(tuning)
+            } else {
+                0.0
+            };
+            mean(rows().map(|row| row.seconds)).unwrap_or(cell) + tuned
+        });
+        let encoded = mean(results.encoder.iter().map(|encoded| encoded.seconds)).unwrap_or(ENCODED);
+        dense + cells.sum::<f64>() + encoded * self.encoded as f64
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = |tool| self.cells.iter().filter(|cell| cell.0 == tool).count();
+        let (dense, own, peer) = (self.dense.len(), by(Tool::Pruner), by(Tool::TorchPruning));
+        let tuned = self.cells.iter().filter(|cell| cell.2).count();
+        write!(
+            f,
+            "{dense} networks to train, {own} cuts and {peer} of Torch-Pruning's to judge, {tuned} of them trained after, {} cuts of \
+             the sentence encoder",
+            self.encoded
+        )
+    }
+}
+
+/// A bar on standard error where that is a terminal; it is gone once it is dropped.
+pub(super) struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar of so many parts.
+    pub(super) fn new(parts: usize) -> Self {
+        let style = ProgressStyle::with_template("   [{bar:24}] {pos} of {len}, {eta} left, {msg}")
+            .expect("the template is well-formed")
+            .progress_chars("=> ");
+        Self(ProgressBar::new(parts as u64).with_style(style).with_finish(ProgressFinish::AndClear))
+    }
+
+    /// Says what is being done.
+    pub(super) fn say(&self, what: impl Into<String>) {
+        self.0.set_message(what.into());
+    }
+
+    /// A part is over.
+    pub(super) fn step(&self) {
+        self.0.inc(1);
+    }
+}
