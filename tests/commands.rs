@@ -190,7 +190,7 @@ fn settings_come_from_a_file_and_options_take_their_place() {
         folder.json(0, "prune @residual --config cut.toml --ratio 0.5 --ignore gate.bias --round-to 4 -o small.pt2");
     assert_eq!(done["reports"][1]["target"], 0.5);
     for (config, says) in [
-        ("step = 2", "step: unknown field `step`"),
+        ("step = 2", "unknown key `step`; did you mean `steps`?"),
         ("steps = 0", "steps is 0"),
         ("budget = { flops = 0.5 }", "budget.flops: unknown field `flops`"),
         ("budget = {}", "the budget is empty"),

@@ -52,6 +52,10 @@ impl Importance for CostAware {
         self.of.compensates()
     }
 
+    fn weighs_costs(&self) -> bool {
+        self.by != Cost::None || self.of.weighs_costs()
+    }
+
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         match self.of.score(group, weights)? {
             Some(score) => Ok(Some(self.by.divide(&score, group, weights)?)),

@@ -47,6 +47,10 @@ impl Importance for GroupFisher {
         cost | Signal::SquaredGate
     }
 
+    fn weighs_costs(&self) -> bool {
+        self.by != Cost::None
+    }
+
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let Some(information) = weights.gate_of(group, Signal::SquaredGate)? else { return Ok(None) };
         let score = self.by.divide(information, group, weights)?.f_to_kind(Kind::Float)?;

@@ -86,10 +86,10 @@ const EXAMPLES: &str = r#"Examples:
       at least so much goes of each
   pruner prune model.pt2 --latency 0.25 --device cuda -o small.pt2
       a forward pass takes 25 % less, as measured on the device
-  pruner prune model.pt2 --importance taylor --data samples.safetensors -o small.pt2
+  pruner prune model.pt2 --importance taylor --data data.safetensors -o out.pt2
       what the loss on the samples depends on least goes
   pruner prune --config run.toml
-      all that the config says; `pruner schema` tells its keys
+      all that the config says, of which `pruner schema` has every key
   pruner prune model.pt2 --ignore head --dry-run --save-plan plan.json
       what would go; edit plan.json and cut by it with --plan plan.json
 

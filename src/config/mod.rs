@@ -31,7 +31,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pruner_core::pruner::Settings;
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -150,11 +151,10 @@ pub fn read_map(path: &Path) -> Result<Map<String, Value>, ConfigError> {
 
 /// The JSON schema of a config, with the options of every plugin that is linked.
 pub fn schema() -> Schema {
-    generator().into_root_schema_for::<Config>()
-}
-
-fn generator() -> SchemaGenerator {
-    SchemaSettings::draft2020_12().into_generator()
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>();
+    // What is left out has a default here.
+    schema.remove("required");
+    schema
 }
 
 /// That all keys are known ones.

@@ -3,7 +3,7 @@
 use pruner_core::importance::Importance;
 use pruner_importance::{
     Activations, BnScale, CostAware, Flap, Fpgm, Grasp, GroupFisher, Hessian, Lamp, Magnitude, Mix, Norm, Random, Snip,
-    SynFlow, Taylor, TaylorGate, Wanda,
+    SynFlow, Taylor, TaylorGate, Terms, Wanda,
 };
 
 /// What makes a criterion.
@@ -21,7 +21,7 @@ pub struct Criterion {
 
 impl Criterion {
     /// Every criterion, the baseline first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         with_peer(RANDOM, || Box::new(Random::default())),
         with_peer("magnitude", || Box::new(Magnitude::default())),
         with_peer("magnitude-l1", || Box::new(Magnitude { p: Norm::One, ..Magnitude::default() })),
@@ -29,6 +29,7 @@ impl Criterion {
         with_peer("lamp", || Box::new(Lamp::default())),
         with_peer("fpgm", || Box::new(Fpgm::default())),
         with_peer("taylor", || Box::new(Taylor::default())),
+        own("taylor-per-weight", || Box::new(Taylor::default().with_terms(Terms::PerWeight))),
         with_peer("hessian", || Box::new(Hessian::default())),
         own("taylor-gate", || Box::new(TaylorGate::default())),
         own("group-fisher", || Box::new(GroupFisher::default())),

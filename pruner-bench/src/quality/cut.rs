@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use pruner_core::budget::{Budget, BudgetError};
 use pruner_core::calibration::{Batch, Loader, Loss, recalibrate};
 use pruner_core::exec::GraphModule;
-use pruner_core::plan::Limits;
-use pruner_core::pruner::{GroupPruner, Pruner as _, Settings};
+use pruner_core::plan::{Budget, Limits, Measure};
+use pruner_core::pruner::{GroupPruner, PruneError, Pruner as _, Settings};
 use pruner_core::report::StepReport;
 use pruner_schedulers::OneShot;
 use tch::{Reduction, TchError, Tensor};
@@ -122,14 +121,15 @@ pub(super) fn cut(
     settings: Settings,
     share: f64,
     calibration: &Calibration<'_>,
-) -> Result<StepReport, BudgetError> {
+) -> Result<StepReport, PruneError> {
+    let settings =
+        settings.with_budget(Budget::of(Measure::Macs, share).with_cost_aware(std::env::var("COST_AWARE").is_ok()));
     let needs = settings.needs();
     let mut pruner = GroupPruner::new(module, settings)?;
     if !needs.is_empty() {
         pruner.gather(module, calibration.loader, Some(calibration.loss))?;
     }
-    pruner.meet(module, Budget::Macs(share))?;
-    Ok(pruner.step(module, &mut ())?)
+    pruner.step(module, &mut ())
 }
 
 fn cross_entropy(outputs: &[Tensor], targets: &[Tensor]) -> Result<Tensor, TchError> {

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use pruner_core::calibration::Batch;
 use pruner_core::exec::{GraphModule, Mode};
-use pruner_core::plan::{Limits, Scope};
-use pruner_core::pruner::Settings;
+use pruner_core::plan::{BudgetError, Limits, Scope};
+use pruner_core::pruner::{PruneError, Settings};
 use pruner_schedulers::OneShot;
 use tch::{TchError, Tensor};
 
@@ -125,7 +125,7 @@ impl Encoder {
                 let (macs_gone, params_gone) = (gone(before.macs, after.macs), gone(before.params, after.params));
                 Some(Cosine { mean: self.cosine(&module)?, macs_gone, params_gone })
             }
-            Err(pruner_core::budget::BudgetError::Infeasible { .. }) => None,
+            Err(PruneError::Budget(BudgetError::Infeasible { .. })) => None,
             Err(error) => return Err(error.into()),
         };
         let (criterion, part, percent) = (wanted.criterion.name.to_owned(), wanted.part, wanted.percent);

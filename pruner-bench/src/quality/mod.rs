@@ -18,7 +18,6 @@ mod store;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use pruner_core::budget::BudgetError;
 use pruner_core::calibration::CalibrationError;
 use pruner_core::exec::{ExecError, LoadError, SaveError};
 use pruner_core::pruner::PruneError;
@@ -112,12 +111,9 @@ pub enum QualityError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// A network cannot be analysed.
+    /// A network cannot be cut.
     #[error(transparent)]
     Prune(#[from] PruneError),
-    /// The sentence encoder cannot be cut.
-    #[error(transparent)]
-    Budget(#[from] BudgetError),
     /// Statistics of batch norms cannot be measured.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),

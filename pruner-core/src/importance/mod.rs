@@ -48,6 +48,11 @@ pub trait Importance: fmt::Debug + Send + Sync + DynClone {
         false
     }
 
+    /// Whether scores are divided by what coordinates cost, so that a budget is not to weigh costs once more.
+    fn weighs_costs(&self) -> bool {
+        false
+    }
+
     /// The score of each coordinate, of shape `[group.size()]`; `None` if it has nothing to say of this group.
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError>;
 }
