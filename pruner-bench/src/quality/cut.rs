@@ -122,8 +122,7 @@ pub(super) fn cut(
     share: f64,
     calibration: &Calibration<'_>,
 ) -> Result<StepReport, PruneError> {
-    let settings =
-        settings.with_budget(Budget::of(Measure::Macs, share).with_cost_aware(std::env::var("COST_AWARE").is_ok()));
+    let settings = settings.with_budget(Budget::of(Measure::Macs, share));
     let needs = settings.needs();
     let mut pruner = GroupPruner::new(module, settings)?;
     if !needs.is_empty() {
