@@ -3,13 +3,16 @@
 mod common;
 
 use common::{Net, settings, with_limits};
+use pruner::criteria::{Cost, CostAware, Magnitude};
 use pruner::deps::{Counts, Group, Kept};
 use pruner::equivalence::masked_equals_sliced;
 use pruner::exec::{ExecError, GraphModule};
+use pruner::importance::Importance;
 use pruner::latency::{ByTurns, Latencies, Latency};
 use pruner::plan::{Budget, BudgetError, Limits, Measure, Reason, Scope, Selection, StopReason};
 use pruner::pruner::{GroupPruner, PruneError, Pruner as _, Settings};
 use pruner::report::{Outcome, StepReport};
+use pruner::schedulers::Linear;
 
 const NETWORKS: [&str; 6] = ["resnet18", "resnet50", "mobilenet_v2", "densenet", "shufflenet_v2", "vit"];
 
@@ -298,4 +301,19 @@ fn a_measurement_leaves_the_network_and_the_random_numbers_as_they_are() {
     let latencies = ByTurns::default().measure(&net.module, &net.module).expect("it runs");
     assert!(latencies.dense_ms > 0.0 && latencies.cut_ms > 0.0);
     before.assert_unchanged(&net.vs, "measured");
+}
+
+#[test]
+fn costs_are_weighed_once() {
+    let net = Net::named("resnet18");
+    let plan = |importance: Box<dyn Importance>, cost_aware| {
+        let budget = Budget::of(Measure::Macs, 0.5).with_cost_aware(cost_aware);
+        let limits = Limits::default().with_scope(Scope::Global);
+        let settings = Settings::new(importance, Box::new(Linear {})).with_limits(limits).with_budget(budget);
+        let pruner = GroupPruner::new(&net.module, settings).expect("it can be pruned");
+        pruner.plan(&net.module).expect("it can be met").plan().clone()
+    };
+    let by_cost = || Box::new(CostAware::new(Magnitude::default(), Cost::Macs));
+    assert_eq!(plan(by_cost(), true), plan(by_cost(), false), "the criterion weighs them");
+    assert_ne!(plan(Box::new(Magnitude::default()), true), plan(Box::new(Magnitude::default()), false));
 }
