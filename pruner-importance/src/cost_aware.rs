@@ -15,7 +15,7 @@ register_importance!("cost-aware", "another criterion, by what a coordinate cost
 /// cost more go first. It changes the order among groups and none within one.
 ///
 /// In TOML: `importance = { importance = "cost-aware", of = "taylor", by = "macs" }`. Budgets weigh costs themselves, see
-/// [`Budget`](pruner_core::budget::Budget).
+/// [`Budget`](pruner_core::plan::Budget).
 ///
 /// Source: the normalisation by reduced cost of Liu et al., *Group Fisher Pruning* (arXiv 2108.00708).
 #[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]

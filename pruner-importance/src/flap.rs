@@ -18,7 +18,7 @@ register_importance!("flap", "variance of a coordinate by the squared weights th
 /// replaced by its mean. It has the unit of the outputs squared, and none once it is standardised.
 ///
 /// The mean is made up for by default: what goes of it through the weights is added to the bias of the layer that read it, see
-/// [`Compensation`](pruner_core::pruner::Settings::compensate). A group that no layer sums over with weights of its own has no score.
+/// [`Settings::compensate`](pruner_core::pruner::Settings::compensate). A group that no layer sums over with weights of its own has no score.
 ///
 /// Source: An et al., *Fluctuation-based Adaptive Structured Pruning for Large Language Models* (arXiv 2312.11983).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
