@@ -315,5 +315,5 @@ fn costs_are_weighed_once() {
     };
     let by_cost = || Box::new(CostAware::new(Magnitude::default(), Cost::Macs));
     assert_eq!(plan(by_cost(), true), plan(by_cost(), false), "the criterion weighs them");
-    assert_ne!(plan(Box::new(Magnitude::default()), true), plan(Box::new(Magnitude::default()), false));
+    assert_ne!(plan(Box::<Magnitude>::default(), true), plan(Box::<Magnitude>::default(), false));
 }

@@ -21,8 +21,11 @@ pub struct Weights {
     any_gradient: bool,
     signals: Signals,
     /// What was folded so far, by form, signal, parameter and dimension.
-    folds: RefCell<BTreeMap<(Form, Option<Signal>, ValueId, usize), Tensor>>,
+    folds: RefCell<BTreeMap<Folded, Tensor>>,
 }
+
+/// What is folded: the form, the signal, the parameter and the dimension that stays.
+type Folded = (Form, Option<Signal>, ValueId, usize);
 
 #[derive(Debug)]
 struct Stored {
@@ -146,8 +149,8 @@ impl Weights {
         if other.is_none() && signal.is_some() {
             return Ok(None);
         }
-        for tensor in [Some(tensor), other].into_iter().flatten().filter(|tensor| !tensor.is_floating_point()) {
-            return Err(ImportanceError::NotFloat { name: member.name.clone(), kind: tensor.f_kind()? });
+        if let Some(whole) = [Some(tensor), other].into_iter().flatten().find(|tensor| !tensor.is_floating_point()) {
+            return Err(ImportanceError::NotFloat { name: member.name.clone(), kind: whole.f_kind()? });
         }
         let (outer, inner) = if dim < 2 && shape.len() > 1 { (Some(0), 1) } else { (None, dim) };
         let (of_outer, of_inner) = fold(tensor, other, form, (outer, inner))?;

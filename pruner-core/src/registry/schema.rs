@@ -35,13 +35,11 @@ pub fn schema(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
         let form = form.ensure_object();
         form.insert("description".to_owned(), plugin.description.into());
         let name = json!({ "const": plugin.name });
-        match form.entry("properties").or_insert_with(|| json!({})) {
-            Value::Object(properties) => properties.insert(kind.tag().to_owned(), name),
-            _ => None,
-        };
-        match form.entry("required").or_insert_with(|| json!([])) {
-            Value::Array(required) => required.push(kind.tag().into()),
-            _ => {}
+        if let Value::Object(properties) = form.entry("properties").or_insert_with(|| json!({})) {
+            properties.insert(kind.tag().to_owned(), name);
+        }
+        if let Value::Array(required) = form.entry("required").or_insert_with(|| json!([])) {
+            required.push(kind.tag().into());
         }
         forms.push(Value::Object(form.clone()));
     }
