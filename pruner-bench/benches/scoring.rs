@@ -43,7 +43,7 @@ fn bytes(module: &GraphModule, groups: &[AxisGroup], criterion: &str, signals: u
         "bn-scale" => member.reader.1.contains("batch_norm") && member.reader.2 == "weight",
         _ => member.trained,
     };
-    let mut values: Vec<_> = groups.iter().flat_map(|group| group.members()).filter(reads).collect();
+    let mut values: Vec<_> = groups.iter().flat_map(AxisGroup::members).filter(reads).collect();
     values.sort_by_key(|member| member.value);
     values.dedup_by_key(|member| member.value);
     let weights: u64 = values
