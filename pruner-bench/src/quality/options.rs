@@ -231,7 +231,7 @@ pub(super) mod tests {
     fn the_whole_table_is_every_criterion_scope_share_network_and_seed() {
         let options = parse(&["--python", "python3"]);
         assert_eq!(options.networks().len(), 12);
-        assert_eq!(options.cells(Model::Vit, 2, Tool::Pruner).len(), 18 * 3 * 3);
+        assert_eq!(options.cells(Model::Vit, 2, Tool::Pruner).len(), 19 * 3 * 3);
         assert_eq!(options.cells(Model::Vit, 2, Tool::TorchPruning).len(), 8 * 5);
         let alone = parse(&["--python", "python3", "--without-peer"]);
         assert!(alone.cells(Model::Vit, 2, Tool::TorchPruning).is_empty());

@@ -49,8 +49,8 @@ impl Regularizer for GroupLasso {
         weights: &Weights,
         gradients: &mut Gradients,
     ) -> Result<(), RegularizerError> {
-        // Below it a norm counts as this, so that no quotient overflows in single precision.
-        const SMALLEST_NORM: f64 = 1e-30;
+        // Below it a norm counts as this: the squares of such weights vanish in single precision.
+        const SMALLEST_NORM: f64 = 1e-18;
         check("lambda", self.lambda)?;
         for group in groups {
             let members = penalized(*group, weights, gradients)?;
