@@ -19,6 +19,9 @@ register_importance!("taylor", "first-order change of the loss if a coordinate i
 /// All trained members count, normalisation layers and biases among them. A member without gradient, because it is
 /// frozen or the loss does not depend on it, adds nothing; a group without any has no score.
 ///
+/// Where training has converged, the gradient of the mean loss is small and its terms cancel: then [`Terms::PerWeight`], and criteria of single
+/// samples such as [`TaylorGate`](crate::TaylorGate) and [`Hessian`](crate::Hessian), tell coordinates better apart.
+///
 /// Source: Molchanov et al., *Importance Estimation for Neural Network Pruning* (CVPR 2019, arXiv 1906.10771).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
