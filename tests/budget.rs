@@ -9,7 +9,7 @@ use pruner::equivalence::masked_equals_sliced;
 use pruner::exec::{ExecError, GraphModule};
 use pruner::importance::Importance;
 use pruner::latency::{ByTurns, Latencies, Latency};
-use pruner::plan::{Budget, BudgetError, Limits, Measure, Reason, Scope, Selection, StopReason};
+use pruner::plan::{Budget, BudgetError, Limits, Measure, Override, Reason, Scope, Selection, StopReason};
 use pruner::pruner::{GroupPruner, PruneError, Pruner as _, Settings};
 use pruner::report::{Outcome, StepReport};
 use pruner::schedulers::Linear;
@@ -316,4 +316,22 @@ fn costs_are_weighed_once() {
     let by_cost = || Box::new(CostAware::new(Magnitude::default(), Cost::Macs));
     assert_eq!(plan(by_cost(), true), plan(by_cost(), false), "the criterion weighs them");
     assert_ne!(plan(Box::<Magnitude>::default(), true), plan(Box::<Magnitude>::default(), false));
+}
+
+#[test]
+fn what_a_step_cannot_do_since_a_ratio_is_not_that_far_a_later_one_does() {
+    let mut net = Net::mlp(&[8, 64, 64, 8]);
+    let groups: Vec<String> = {
+        let pruner = GroupPruner::new(&net.module, settings(0.5)).expect("it can be pruned");
+        pruner.groups().iter().filter(|group| group.pin().is_none()).map(|group| group.name().to_owned()).collect()
+    };
+    // Both layers have a ratio of their own and go in halves only: nothing can be cut before it asks for one.
+    let own = Override::new(groups).with_target_ratio(0.5);
+    let limits = Limits::default().with_round_to(32).with_override(own);
+    let settings = budgeted(limits, Budget::of(Measure::Macs, 0.5)).with_steps(4);
+    let mut pruner = GroupPruner::new(&net.module, settings).expect("it can be met");
+    let reports: Vec<StepReport> =
+        (0..4).map(|_| pruner.step(&mut net.module, &mut ()).expect("no step is asked for too much")).collect();
+    assert!(!reports[0].pruned() && reports[0].budget[0].gap > 0.0);
+    assert!(reports[3].budget[0].gap == 0.0 && pruner.stop() == Some(StopReason::TargetReached));
 }

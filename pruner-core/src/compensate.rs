@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, TchError, Tensor};
 
+use crate::calibration::CalibrationError;
 use crate::deps::{AxisGroup, Group as _};
 use crate::exec::GraphModule;
 use crate::graph::Origin;
@@ -19,14 +20,14 @@ pub(crate) struct Compensation {
 }
 
 impl Compensation {
-    /// Adds `W·E[X]` of what `plan` cuts to the biases of the layers that read it: of linear layers and convolutions, the sum over the places of a
-    /// kernel. Layers that read nothing that is cut, have no bias of their own or share it are passed over.
+    /// Adds `W·E[X]` of what `plan` cuts to the biases of the layers that read it: of linear layers and convolutions, with the sum over the places of a
+    /// kernel, which takes every place of it to see the same mean. Layers that read nothing that is cut, have no bias of their own or share it are passed over.
     pub(crate) fn add(
         module: &GraphModule,
         groups: &[AxisGroup],
         plan: &Plan,
         signals: &Signals,
-    ) -> Result<Self, TchError> {
+    ) -> Result<Self, CalibrationError> {
         // Where heads and the dimensions of heads are cut, a position may go with either.
         let mut reads: BTreeMap<(NodeId, ValueId), (&Activation, Vec<f64>)> = BTreeMap::new();
         for group in groups {
@@ -50,8 +51,11 @@ impl Compensation {
             shifts.extend(shift(module, activation, mean, gone)?);
         }
         let mut compensation = Self { changed: Vec::new() };
-        for (bias, shift) in shifts {
-            let Some(bias) = module.tensor(bias) else { continue };
+        for (value, shift) in shifts {
+            let Some(bias) = module.tensor(value) else { continue };
+            if !shift.f_isfinite()?.f_all()?.f_is_nonzero()? {
+                return Err(CalibrationError::NotFinite { name: module.graph().value(value).name.clone() });
+            }
             let shift = shift.f_to_kind(bias.kind())?;
             compensation.changed.push((bias.shallow_clone(), tch::no_grad(|| bias.detach().copy())));
             let _ = tch::no_grad(|| bias.shallow_clone().f_add_(&shift))?;

@@ -24,6 +24,10 @@ pub struct Manifest {
     pub plan_hash: String,
     /// By the name of a parameter or buffer and by dimension, what is left; dimensions that were not cut are left out.
     pub kept: BTreeMap<String, BTreeMap<usize, KeptDim>>,
+    /// The parameters and buffers of which other numbers were written than what is left of them: biases that make up for what was cut,
+    /// statistics that were measured anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
 }
 
 /// What is left of a dimension.
@@ -106,7 +110,13 @@ impl Manifest {
                 all.entry(name.to_owned()).or_default().insert(dim, KeptDim { size, positions });
             }
         }
-        Self { version: VERSION, plan_hash: hash_of(analysis, kept), kept: all }
+        Self { version: VERSION, plan_hash: hash_of(analysis, kept), kept: all, changed: Vec::new() }
+    }
+
+    /// Sets [`changed`](Self::changed).
+    #[must_use]
+    pub fn with_changed(self, changed: Vec<String>) -> Self {
+        Self { changed, ..self }
     }
 
     /// What is left of a network of the same structure; the manifest must say it of every dimension.

@@ -42,6 +42,7 @@ pub struct Settings {
     pub scheduler: Box<dyn Scheduler>,
     /// The steps of the run, at least 1. Default: 1.
     #[serde(default = "one")]
+    #[schemars(range(min = 1))]
     pub steps: usize,
     /// How much goes by the end, and what no step goes below. Default: half of every group.
     #[serde(default)]
@@ -52,9 +53,9 @@ pub struct Settings {
     /// The seed of criteria that draw numbers. Default: 0.
     #[serde(default)]
     pub seed: u64,
-    /// Whether biases make up for the means of what is cut: `W·E[X]` of it is added to the bias of each layer that read it, so that the layer's
-    /// mean output stays. It needs [`GroupPruner::gather`]; layers without a bias of their own go without. Criteria may ask for it too. Default:
-    /// false. Source: An et al., *FLAP* (arXiv 2312.11983).
+    /// Whether biases make up for the means of what is cut: `W·E[X]` of it is added to the bias of each layer that read it, so that the mean
+    /// output of a linear layer stays, and that of a convolution as far as all places of its kernel see the same mean. It needs
+    /// [`GroupPruner::gather`]; layers without a bias of their own go without. Criteria may ask for it too. Default: false. Source: An et al., *FLAP* (arXiv 2312.11983).
     #[serde(default)]
     pub compensate: bool,
     /// The threads of the CPU that [`GroupPruner::gather`] runs batches with, 0 for as many as libtorch is set to. libtorch's convolutions and

@@ -32,7 +32,10 @@ pub(crate) const UNVERIFIED: u8 = 5;
 
 /// Says what went wrong.
 pub(crate) fn failed(error: &anyhow::Error, output: Output) -> ExitCode {
-    let infeasible = matches!(error.downcast_ref(), Some(PruneError::Budget(BudgetError::Infeasible { .. })));
+    let infeasible = matches!(
+        error.downcast_ref(),
+        Some(PruneError::Budget(BudgetError::Infeasible { .. } | BudgetError::Unscored { .. }))
+    );
     let code = if infeasible { INFEASIBLE } else { BAD_INPUT };
     let (message, style) = (message(error), AnsiColor::Red.on_default().bold());
     anstream::eprintln!("{style}error:{style:#} {message}");
@@ -61,10 +64,12 @@ fn ends(code: u8, message: &str, output: Output) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// An error and its causes, each said once: some show their cause or their place themselves.
+/// An error and its causes, each said once: some show their cause or their place themselves. Where in libtorch it came from is left out.
 fn message(error: &anyhow::Error) -> String {
+    const TRACE: &str = "\nException raised from ";
     let mut parts: Vec<String> = Vec::new();
     for cause in error.chain().map(ToString::to_string) {
+        let cause = cause.split(TRACE).next().unwrap_or_default().trim_end().to_owned();
         match parts.last_mut() {
             Some(last) if last.ends_with(&cause) => {}
             Some(last) if cause.starts_with(&*last) => *last = cause,
@@ -83,5 +88,9 @@ mod tests {
         let error =
             anyhow::anyhow!("no such file").context("a.pt2: no such file").context("a.pt2").context("--weights");
         assert_eq!(message(&error), "--weights: a.pt2: no such file");
+        let error = anyhow::anyhow!(
+            "libtorch: index 9 is out of bounds\nException raised from at (most recent call first):\nframe #0"
+        );
+        assert_eq!(message(&error), "libtorch: index 9 is out of bounds");
     }
 }

@@ -46,7 +46,8 @@ pub(crate) struct Prune {
     settings: SettingsArgs,
 
     /// A plan to cut by, as `--dry-run --save-plan` wrote it and perhaps edited, in place of one by scores.
-    #[arg(long, value_name = "FILE", conflicts_with = "target", help_heading = "What goes")]
+    #[arg(long, value_name = "FILE", help_heading = "What goes")]
+    #[arg(conflicts_with_all = ["target", "ignore", "min_channels", "max_ratio", "round_to", "scope", "importance"])]
     plan: Option<PathBuf>,
 
     #[command(flatten)]
@@ -115,6 +116,8 @@ struct Done {
     reports: Vec<StepReport>,
     /// The batch norms whose statistics were measured anew.
     recalibrated: usize,
+    /// The biases and statistics of which other numbers were written than those that the model has.
+    changed: Vec<String>,
 }
 
 impl Prune {
@@ -137,8 +140,8 @@ impl Prune {
             None => GroupPruner::new(&module, config.settings)?,
         };
         let samples = Samples::new(config.calibration, &pruner, &module, self.device.device)?;
-        let mut recalibrated = 0;
-        let (reports, plan) = if self.dry_run {
+        let (mut recalibrated, mut changed) = (0, Vec::new());
+        let (reports, plan) = if self.dry_run && (pruner.settings().steps == 1 || self.plan.is_some()) {
             samples.gather(&mut pruner, &module)?;
             let selection = self.selection(&pruner, &module)?;
             (vec![pruner.preview(&selection)], selection.plan().clone())
@@ -150,21 +153,24 @@ impl Prune {
         if let (Some(path), false) = (&self.output, self.dry_run) {
             progress.next(format!("writing {}", path.display()));
             if samples.change_tensors() {
-                pt2.take_over(&module, pruner.analysis(), pruner.kept())?;
+                changed = pt2.take_over(&module, pruner.analysis(), pruner.kept())?;
             }
             pt2.write(pruner.analysis(), pruner.kept(), mode(self.train_mode), path)?;
             if let Some(path) = &self.save_weights {
                 pt2.write_weights(pruner.analysis(), pruner.kept(), path)?;
             }
             if let Some(path) = &self.manifest {
-                output::write_json(path, &Manifest::new(pruner.analysis(), pruner.kept()))?;
+                output::write_json(
+                    path,
+                    &Manifest::new(pruner.analysis(), pruner.kept()).with_changed(changed.clone()),
+                )?;
             }
         }
         if let Some(path) = &self.save_plan {
             output::write_json(path, &plan)?;
         }
         let pruned = reports.iter().any(StepReport::pruned);
-        let done = Done { output: self.output.filter(|_| !self.dry_run), reports, recalibrated };
+        let done = Done { output: self.output.filter(|_| !self.dry_run), reports, recalibrated, changed };
         if let Some(path) = &self.report {
             output::write_json(path, &done)?;
         }
@@ -226,6 +232,12 @@ impl Done {
         };
         if self.recalibrated > 0 {
             output::print(&format!("the statistics of {} batch norms are those of the data", self.recalibrated))?;
+        }
+        if let Some(first) = self.changed.first() {
+            let count = self.changed.len();
+            output::print(&format!(
+                "{count} biases and statistics have other numbers than the model's, such as `{first}`"
+            ))?;
         }
         Ok(output::print(&end)?)
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use pruner::deps::{Counts, Kept};
 use pruner::manifest::Manifest;
@@ -47,7 +47,15 @@ impl Replay {
         let read_files = [&self.model, &self.manifest].into_iter().chain(&self.weights).map(PathBuf::as_path);
         output::check_files(read_files, [&*self.output])?;
         let Model { pt2, analysis, file_bytes, .. } = Model::with_weights(&self.model, self.weights.as_deref())?;
-        let kept = read(&self.manifest)?.resolve(&analysis).with_context(|| self.manifest.display().to_string())?;
+        let manifest = read(&self.manifest)?;
+        ensure!(
+            manifest.changed.is_empty(),
+            "{}: the cut came with other numbers in {} ({} in all), which a manifest does not hold; use the file that `prune` wrote",
+            self.manifest.display(),
+            manifest.changed[0],
+            manifest.changed.len()
+        );
+        let kept = manifest.resolve(&analysis).with_context(|| self.manifest.display().to_string())?;
         pt2.write(&analysis, &kept, mode(self.train_mode), &self.output)?;
         let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
         match output {

@@ -8,6 +8,8 @@ use pruner::importance::{Signal, SignalSet};
 use pruner::pruner::GroupPruner;
 use tch::{Device, Tensor};
 
+use super::output;
+
 /// The data of a config, if it names some.
 pub(crate) struct Samples {
     data: Option<(Calibration, Data)>,
@@ -24,10 +26,14 @@ impl Samples {
         let needs = pruner.settings().needs() & Signal::of_data();
         let Some(calibration) = calibration else {
             if let Some(signal) = needs.into_iter().next() {
+                let importance = &pruner.settings().importance;
+                let what = if importance.needs().contains(signal) {
+                    format!("importance `{}` is", importance.typetag_name())
+                } else {
+                    "the biases that compensate are".to_owned()
+                };
                 bail!(
-                    "importance `{}` is computed from data ({signal:?}): give --data, a safetensors file with samples of the \
-                     model's inputs{}",
-                    pruner.settings().importance.typetag_name(),
+                    "{what} computed from data ({signal:?}): give --data, a safetensors file with samples of the model's inputs{}",
                     if Self::takes_loss(needs) { " and the targets of a loss" } else { "" }
                 );
             }
@@ -53,7 +59,13 @@ impl Samples {
     /// Measures the statistics of batch norms anew if that is asked for, and returns how many they are.
     pub(crate) fn recalibrate(&self, module: &mut GraphModule) -> anyhow::Result<usize> {
         match &self.data {
-            Some((calibration, data)) if calibration.recalibrate => Ok(recalibrate(module, data)?),
+            Some((calibration, data)) if calibration.recalibrate => {
+                let measured = recalibrate(module, data)?;
+                if measured == 0 {
+                    output::warn("the model has no batch norm that keeps statistics, so that none were measured");
+                }
+                Ok(measured)
+            }
             _ => Ok(0),
         }
     }

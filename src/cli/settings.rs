@@ -172,6 +172,11 @@ impl SettingsArgs {
         if self.recalibrate {
             data.insert("recalibrate".to_owned(), true.into());
         }
+        if !data.is_empty() && !data.contains_key("data") {
+            bail!(
+                "--loss and --recalibrate say what is done with data: give --data, or calibration.data in the config"
+            );
+        }
         if !data.is_empty() {
             config.insert("calibration".to_owned(), data.into());
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use pruner::deps::{Analysis, AxisGroup, Group, Kept};
 use pruner::equivalence::{Difference, compare, masked, masked_equals_sliced, sliced};
@@ -106,22 +106,26 @@ impl Verify {
         let model = Model::with_weights(&self.model, self.weights.as_deref())?;
         let (analysis, module) = (&model.analysis, model.load(self.run.device.device)?);
         let inputs = self.run.inputs(analysis.graph())?;
-        let kept = match &self.manifest {
-            Some(path) => replay::read(path)?.resolve(analysis).with_context(|| path.display().to_string())?,
-            None => self.random(analysis)?,
+        let (kept, changed) = match &self.manifest {
+            Some(path) => {
+                let manifest = replay::read(path)?;
+                (manifest.resolve(analysis).with_context(|| path.display().to_string())?, manifest.changed)
+            }
+            None => (self.random(analysis)?, Vec::new()),
         };
         let left = analysis.groups_left(&kept);
         let exact = left.iter().all(|group| group.inexact().is_none() || group.size() == group.initial_size());
         // What masking does not tell of a cut model, the same cut made here does.
-        let reference = if exact || self.pruned.is_none() { Reference::Masked } else { Reference::Cut };
+        let masked = exact && changed.is_empty() || self.pruned.is_none();
+        let reference = if masked { Reference::Masked } else { Reference::Cut };
         let equal = exact || reference == Reference::Cut;
         let progress = Progress::new("running the model masked and cut");
-        let mut difference = self.compare(&module, analysis, &kept, &inputs, reference)?;
+        let mut difference = self.compare(&module, analysis, &kept, &inputs, (reference, &changed))?;
         let mut parameters = Parameters::Own;
         let (before, after) = (analysis.counts(&Kept::all()), analysis.counts(&kept));
         if difference.finite && difference.effect == 0.0 && after != before && self.pruned.is_none() {
             // A head of zeros, as some models are initialised with, hides everything before it.
-            difference = self.compare(&randomize(&module)?, analysis, &kept, &inputs, reference)?;
+            difference = self.compare(&randomize(&module)?, analysis, &kept, &inputs, (reference, &changed))?;
             parameters = Parameters::Random;
         }
         let found = Found {
@@ -152,7 +156,7 @@ impl Verify {
         analysis: &Analysis,
         kept: &Kept,
         inputs: &[Tensor],
-        reference: Reference,
+        (reference, changed): (Reference, &[String]),
     ) -> anyhow::Result<Difference> {
         let Some(path) = &self.pruned else { return Ok(masked_equals_sliced(module, analysis, kept, inputs)?) };
         let small = GraphModule::load(&Model::open(path)?.pt2, module.device())?;
@@ -160,6 +164,7 @@ impl Verify {
             Reference::Masked => masked(module, analysis, kept)?,
             Reference::Cut => sliced(module, analysis, kept)?,
         };
+        take(&expected, &small, changed).with_context(|| path.display().to_string())?;
         compare(module, &expected, &small, inputs).with_context(|| path.display().to_string())
     }
 
@@ -179,6 +184,19 @@ impl Verify {
         }
         Ok(kept)
     }
+}
+
+/// Gives a network the tensors of these names that another has.
+fn take(module: &GraphModule, from: &GraphModule, names: &[String]) -> anyhow::Result<()> {
+    let of = |module: &GraphModule| module.named_tensors().into_iter().collect::<BTreeMap<_, _>>();
+    let (mut own, other) = (of(module), of(from));
+    for name in names {
+        let (Some(own), Some(other)) = (own.get_mut(name), other.get(name)) else {
+            bail!("there is no tensor `{name}`")
+        };
+        tch::no_grad(|| own.f_copy_(other)).with_context(|| format!("`{name}`"))?;
+    }
+    Ok(())
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {

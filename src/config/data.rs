@@ -26,6 +26,7 @@ pub struct Calibration {
     pub loss: NamedLoss,
     /// The samples that are run together, at least 1. Default: 32.
     #[serde(default = "batch_size")]
+    #[schemars(range(min = 1))]
     pub batch_size: usize,
     /// Whether the statistics of batch norms are measured anew once the model is cut. Default: false.
     #[serde(default)]

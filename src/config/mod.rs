@@ -129,6 +129,8 @@ impl Config {
 
     /// The config of keys and values. `importance` is `magnitude` and `scheduler` is `one-shot` where they are left out.
     pub fn from_map(mut map: Map<String, Value>) -> Result<Self, ConfigError> {
+        // What tells an editor where the schema is.
+        map.remove("$schema");
         check_keys(&map)?;
         map.entry("importance").or_insert_with(|| "magnitude".into());
         map.entry("scheduler").or_insert_with(|| "one-shot".into());
@@ -154,6 +156,9 @@ pub fn schema() -> Schema {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>();
     // What is left out has a default here.
     schema.remove("required");
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.insert("$schema".to_owned(), serde_json::json!({ "type": "string" }));
+    }
     schema
 }
 

@@ -172,3 +172,17 @@ fn a_bias_that_two_layers_add_is_left_alone() {
     assert!(pruner.step(&mut net.module, &mut ()).expect("a step").pruned());
     assert!(net.vs.variables()["bias"].detach().equal(&before));
 }
+
+#[test]
+fn means_that_are_not_finite_change_nothing() {
+    let mut net = Wide::smooth();
+    let mut batches = net.batches();
+    batches[1].inputs[0] = batches[1].inputs[0].full_like(f64::NAN);
+    let mut pruner =
+        GroupPruner::new(&net.module, settings(Magnitude::default()).with_compensation()).expect("it can be pruned");
+    pruner.gather(&net.module, &batches, Some(&crate::support::loss)).expect("they are gathered");
+    let before = Snapshot::of(&net.vs);
+    let error = pruner.step(&mut net.module, &mut ()).expect_err("biases would be spoiled").to_string();
+    assert!(error.contains("would not be finite"), "{error}");
+    before.assert_unchanged(&net.vs, "refused");
+}

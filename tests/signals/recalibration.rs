@@ -97,3 +97,32 @@ fn after_a_cut_it_brings_back_the_means_of_what_norms_make() {
     let after = distance(&net);
     assert!(after < 0.02 * before, "{after}, before it {before}");
 }
+
+#[test]
+fn what_has_no_variance_does_not_count_and_what_is_not_finite_is_refused() {
+    let net = || {
+        Wide::new(vec![Rng::new(9).tensor(&[2, 3], -1.0, 1.0)], |vs| {
+            let fc = nn::linear(vs / "fc", 3, 4, nn::LinearConfig::default());
+            let bn = nn::batch_norm1d(vs / "bn", 4, nn::BatchNormConfig::default());
+            one(move |xs| xs.apply(&fc).apply_t(&bn, false))
+        })
+    };
+    let (mut with, mut without) = (net(), net());
+    let samples = |net: &Wide, count, seed| Batch::new(net.samples(count, seed));
+    let batches = vec![samples(&with, 8, 1), samples(&with, 1, 2)];
+    recalibrate(&mut with.module, &batches).expect("the first batch has a variance");
+    recalibrate(&mut without.module, &&batches[..1]).expect("it has a variance");
+    for name in ["bn.running_mean", "bn.running_var"] {
+        close(&with.vs.variables()[name], &without.vs.variables()[name], name);
+    }
+    let before = Snapshot::of(&with.vs);
+    let error = recalibrate(&mut with.module, &&batches[1..]).expect_err("it has none").to_string();
+    assert!(error.contains("one value per channel in every batch; give larger batches"), "{error}");
+    let nan = Batch::new(vec![Tensor::full([4, 3], f64::NAN, (Kind::Double, tch::Device::Cpu))]);
+    let error = recalibrate(&mut with.module, &vec![nan]).expect_err("it is not finite").to_string();
+    assert_eq!(
+        error,
+        "`bn.running_mean` would not be finite: the calibration data, or what the network makes of it, is not"
+    );
+    before.assert_unchanged(&with.vs, "refused");
+}

@@ -10,11 +10,12 @@ use pruner::plan::Limits;
 use pruner::pruner::{GroupPruner, Pruner as _, Settings};
 use pruner::registry;
 use pruner::schedulers::Linear;
+use pruner_bench::rng::Rng;
 use serde_json::Value;
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, nn};
 
 use crate::common::{Net, Snapshot};
-use crate::support::{Wide, loss, union};
+use crate::support::{Wide, close, loss, one, union};
 
 /// Batches, and how many were taken.
 struct Counted {
@@ -184,4 +185,33 @@ fn flap_is_gathered_without_a_loss_and_compensates() {
     assert_eq!(run.settings().needs(), Signal::Variance | Signal::Mean);
     run.gather(&net.module, &net.batches(), None).expect("no loss is needed");
     assert!(pruner(&net, Flap::default().uncompensated()).settings().needs() == Signal::Variance);
+}
+
+#[test]
+fn a_network_made_with_one_sample_that_runs_no_more_gets_them_one_by_one() {
+    let net = || {
+        Wide::new(vec![Rng::new(9).tensor(&[1, 6], -1.0, 1.0)], |vs| {
+            let (fc1, fc2) = (
+                nn::linear(vs / "fc1", 6, 5, nn::LinearConfig::default()),
+                nn::linear(vs / "fc2", 6, 2, nn::LinearConfig::default()),
+            );
+            let bias = vs.var("start", &[1, 1], nn::Init::Const(0.3));
+            // One sample of it, whatever the batch is.
+            one(move |xs| Tensor::cat(&[bias.shallow_clone(), xs.apply(&fc1).tanh()], 1).apply(&fc2))
+        })
+    };
+    let wanted = Signal::Gradients | Signal::Mean | Signal::HessianGradients;
+    let net = net();
+    let batches = vec![net.batch(1, 1), net.batch(1, 2), net.batch(1, 3)];
+    let together = vec![union(&batches)];
+    assert!(net.module.forward(&together[0].inputs, pruner::exec::Mode::Eval).is_err(), "it runs one alone");
+    let (alone, found) = (net.gather(wanted, &batches), net.gather(wanted, &together));
+    for (name, value) in net.parameters() {
+        for signal in [Signal::Gradients, Signal::HessianGradients] {
+            match (found.weight(signal, value), alone.weight(signal, value)) {
+                (Some(found), Some(expected)) => close(found, expected, &name),
+                (found, expected) => assert_eq!(found.is_some(), expected.is_some(), "{name}"),
+            }
+        }
+    }
 }

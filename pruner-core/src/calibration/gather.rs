@@ -19,7 +19,7 @@ use crate::importance::{Activation, Signal, SignalSet, Signals};
 ///
 /// Dropout does nothing and norms use the statistics that they have. Parameters, gradients and buffers stay as they are. All
 /// batches are run once, or twice for [`Signal::HessianGradients`]; sample by sample where a signal is of single samples and the
-/// network mixes those of a batch up, or their gradients are wanted. Beside the signals it takes the memory of a forward pass,
+/// network mixes those of a batch up or runs no more than one. Beside the signals it takes the memory of a forward pass,
 /// and where a loss is differentiated that of a backward pass and a copy of what is gated.
 pub fn gather(
     module: &GraphModule,
@@ -105,25 +105,35 @@ impl<'a> Pass<'a> {
     fn run(&mut self, loader: &dyn Loader, loss: Option<Loss<'_>>) -> Result<(), CalibrationError> {
         let per_sample = Signal::of_gates() | Signal::SquaredMeanAbs;
         let mixed = !self.wanted.is_disjoint(per_sample) && self.sample_dims.values().any(Option::is_none);
-        let single = mixed || self.wanted.contains(Signal::SquaredGradients);
+        let single = mixed || self.wanted.contains(Signal::SquaredGradients) || self.follows_no_batch(loader);
         let loss = loss.filter(|_| !self.wanted.is_disjoint(Signal::of_loss()));
         for (number, batch) in loader.batches().enumerate() {
-            let samples = batch.samples()?;
-            if single && samples > 1 {
-                for sample in 0..samples {
-                    self.batch(number, &batch.sample(sample)?, 1, loss)?;
-                }
-            } else {
-                self.batch(number, &batch, samples, loss)?;
+            for part in parts(batch, single)? {
+                self.batch(number, &part, part.samples()?, loss)?;
             }
         }
         if self.samples == 0.0 {
             return Err(CalibrationError::NoBatches("a signal"));
         }
         match loss.filter(|_| self.wanted.contains(Signal::HessianGradients)) {
-            Some(loss) => self.hessian(loader, loss),
+            Some(loss) => self.hessian(loader, loss, single),
             None => Ok(()),
         }
+    }
+
+    /// Whether the network was made with one sample and cannot run as many as the first batch has.
+    fn follows_no_batch(&self, loader: &dyn Loader) -> bool {
+        let graph = self.module.graph();
+        let samples = |shape: &[i64]| shape.first().copied().unwrap_or(1);
+        if graph.inputs().iter().any(|&input| samples(graph.shape(input)) != 1) {
+            return false;
+        }
+        let Some(batch) = loader.batches().next().filter(|batch| batch.samples().is_ok_and(|samples| samples > 1))
+        else {
+            return false;
+        };
+        let run = || self.module.forward_apart(&batch.inputs, Mode::Eval, &|_| None, Hooks::default());
+        tch::no_grad(run).is_err()
     }
 
     /// One batch forward, and backward where there is a loss.
@@ -225,11 +235,17 @@ impl<'a> Pass<'a> {
     }
 
     /// Adds up `H·g` batch by batch: the gradient of `g_batch · g`.
-    fn hessian(&mut self, loader: &dyn Loader, loss: Loss<'_>) -> Result<(), CalibrationError> {
+    fn hessian(&mut self, loader: &dyn Loader, loss: Loss<'_>, single: bool) -> Result<(), CalibrationError> {
         let _attention = DifferentiableAttention::new();
         let gradients: Vec<Option<Tensor>> =
             self.gradients.iter().map(|sum| sum.as_ref().map(|sum| sum / self.samples)).collect();
-        for (number, batch) in loader.batches().enumerate() {
+        let parts = loader.batches().enumerate().map(|(number, batch)| Ok((number, parts(batch, single)?)));
+        let parts = parts.flat_map(|parts: Result<_, CalibrationError>| match parts {
+            Ok((number, parts)) => parts.into_iter().map(|part| Ok((number, part))).collect(),
+            Err(error) => vec![Err(error)],
+        });
+        for part in parts {
+            let (number, batch) = part?;
             let samples = batch.samples()?;
             let leaves = self.leaves(true);
             let by_value: BTreeMap<ValueId, &Tensor> = self.trained.iter().copied().zip(&leaves).collect();
@@ -295,6 +311,14 @@ impl<'a> Pass<'a> {
             signals.insert_gate(signal, group, mean);
         }
         Ok(())
+    }
+}
+
+/// A batch, or each of its samples as one.
+fn parts(batch: Batch, single: bool) -> Result<Vec<Batch>, CalibrationError> {
+    match batch.samples()? {
+        samples if single => Ok((0..samples).map(|sample| batch.sample(sample)).collect::<Result<_, _>>()?),
+        _ => Ok(vec![batch]),
     }
 }
 

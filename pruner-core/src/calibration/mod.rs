@@ -142,6 +142,20 @@ pub enum CalibrationError {
     /// The network cannot be run on inputs of ones.
     #[error("SynapticFlow: {0}")]
     SynapticFlow(ExecError),
+    /// A batch norm sees too little for a variance.
+    #[error(
+        "`{name}` cannot be measured: its batch norm sees one value per channel in every batch; give larger batches"
+    )]
+    OneValue {
+        /// The statistic.
+        name: String,
+    },
+    /// A number that would be stored is not finite.
+    #[error("`{name}` would not be finite: the calibration data, or what the network makes of it, is not")]
+    NotFinite {
+        /// The parameter or buffer.
+        name: String,
+    },
     /// The numbers of a batch do not fit the groups.
     #[error(transparent)]
     Signals(#[from] ImportanceError),

@@ -16,13 +16,16 @@ struct Norm {
     kept: [ValueId; 2],
     /// The mean and the biased variance of the batch.
     batch: Option<[Tensor; 2]>,
-    /// The sums of the means and of the unbiased variances so far, in double precision.
+    /// The sums of the means and of the unbiased variances so far, in double precision, and of how many batches.
     sums: Option<[Tensor; 2]>,
+    batches: f64,
 }
 
 /// Sets the running means and variances of all batch norms to the averages of those of batches, and returns how many norms that
 /// are. Each normalises by the statistics of the batch meanwhile; dropout does nothing. Nothing else changes, and an error changes
 /// nothing.
+///
+/// A batch in which a norm sees one value per channel does not count for it; an error where it sees no other.
 ///
 /// A cut changes what every later layer sees; without training, this alone brings back much of the accuracy. The averages are
 /// those of `torch.optim.swa_utils.update_bn`, all batches counting the same.
@@ -32,7 +35,7 @@ pub fn recalibrate(module: &mut GraphModule, loader: &dyn Loader) -> Result<usiz
     if norms.is_empty() {
         return Ok(0);
     }
-    let mut batches = 0.0;
+    let mut any = false;
     for (number, batch) in loader.batches().enumerate() {
         batch.samples()?;
         let mut tap = |node: NodeId, value: ValueId, tensor: &Tensor| match norms.get_mut(&node) {
@@ -42,22 +45,27 @@ pub fn recalibrate(module: &mut GraphModule, loader: &dyn Loader) -> Result<usiz
         let hooks = Hooks { made: None, read: Some(&mut tap) };
         let run = || module.forward_apart(&batch.inputs, Mode::Eval, &|_| None, hooks);
         tch::no_grad(run).map_err(|source| CalibrationError::Run { batch: number, source })?;
-        batches += 1.0;
+        any = true;
     }
-    if batches == 0.0 {
+    if !any {
         return Err(CalibrationError::NoBatches("the statistics of batch norms"));
     }
     // A norm that several nodes read has the average of what all of them saw. All are computed before the first is set.
-    let mut sums: BTreeMap<ValueId, Vec<&Tensor>> = BTreeMap::new();
-    for Norm { kept, sums: of_norm, .. } in norms.values() {
-        for (value, sum) in kept.iter().zip(of_norm.iter().flatten()) {
-            sums.entry(*value).or_default().push(sum);
+    let mut means: BTreeMap<ValueId, Vec<Tensor>> = BTreeMap::new();
+    for Norm { kept, sums, batches, .. } in norms.values() {
+        for (value, sum) in kept.iter().zip(sums.iter().flatten()) {
+            means.entry(*value).or_default().push(sum.f_div_scalar(*batches)?);
         }
     }
     let mut measured = Vec::new();
-    for (value, sums) in sums {
+    for value in norms.values().flat_map(|norm| norm.kept) {
+        let name = || module.graph().value(value).name.clone();
+        let means = means.get(&value).ok_or_else(|| CalibrationError::OneValue { name: name() })?;
+        let mean = Tensor::f_stack(means, 0)?.f_mean_dim(0, false, None)?;
+        if !mean.f_isfinite()?.f_all()?.f_is_nonzero()? {
+            return Err(CalibrationError::NotFinite { name: name() });
+        }
         if let Some(tensor) = module.tensor(value) {
-            let mean = Tensor::f_stack(&sums, 0)?.f_mean_dim(0, false, None)?.f_div_scalar(batches)?;
             measured.push((tensor.shallow_clone(), mean.f_to_kind(tensor.kind())?));
         }
     }
@@ -78,7 +86,7 @@ fn norm(module: &GraphModule, node: &Node) -> Option<Norm> {
     let kept = [argument("running_mean")?, argument("running_var")?];
     let stored = kept.iter().all(|value| module.tensor(*value).is_some());
     let input = argument("input")?;
-    (stored && node.op.contains("batch_norm")).then_some(Norm { input, kept, batch: None, sums: None })
+    (stored && node.op.contains("batch_norm")).then_some(Norm { input, kept, batch: None, sums: None, batches: 0.0 })
 }
 
 impl Norm {
@@ -104,13 +112,18 @@ impl Norm {
             _ => input.f_detach()?,
         };
         let (variance, mean) = wide.f_var_mean_correction(dims.as_slice(), 0, false)?;
-        let unbiased = values as f64 / (values - 1).max(1) as f64;
+        self.batch = Some([mean.shallow_clone(), variance.shallow_clone()]);
+        if values < 2 {
+            // One value has no variance.
+            return Ok(());
+        }
+        let unbiased = values as f64 / (values - 1) as f64;
+        self.batches += 1.0;
         let own = [mean.f_to_kind(Kind::Double)?, variance.f_to_kind(Kind::Double)?.f_mul_scalar(unbiased)?];
         self.sums = Some(match self.sums.take() {
             Some([means, variances]) => [means.f_add(&own[0])?, variances.f_add(&own[1])?],
             None => own,
         });
-        self.batch = Some([mean, variance]);
         Ok(())
     }
 }

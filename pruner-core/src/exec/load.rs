@@ -58,16 +58,23 @@ impl GraphModule {
 
 impl Pt2 {
     /// Takes the parameters and buffers over from a network that was loaded from the program and cut to `kept`: what training,
-    /// calibration or compensation changed of them. Returns how many differ.
-    pub fn take_over(&mut self, module: &GraphModule, analysis: &Analysis, kept: &Kept) -> Result<usize, LoadError> {
+    /// calibration or compensation changed of them. Returns the names of those that differ.
+    pub fn take_over(
+        &mut self,
+        module: &GraphModule,
+        analysis: &Analysis,
+        kept: &Kept,
+    ) -> Result<Vec<String>, LoadError> {
         let stored =
             |(id, value): (ValueId, &Value)| (value.origin != Origin::Constant).then(|| (id, value.name.clone()));
         let values: Vec<(ValueId, String)> = self.graph().stored().filter_map(stored).collect();
-        let mut differ = 0;
+        let mut differ = Vec::new();
         for (value, name) in values {
             let tensor = module.tensor(value).ok_or_else(|| LoadError::Missing { name: name.clone() })?;
-            let rows = bytes(tensor).map_err(|source| LoadError::Tensor { name, source })?;
-            differ += usize::from(self.set_left(analysis, kept, value, &rows)?);
+            let rows = bytes(tensor).map_err(|source| LoadError::Tensor { name: name.clone(), source })?;
+            if self.set_left(analysis, kept, value, &rows)? {
+                differ.push(name);
+            }
         }
         Ok(differ)
     }

@@ -14,13 +14,17 @@ use crate::deps::Counts;
 #[serde(default, deny_unknown_fields)]
 pub struct Budget {
     /// The share of the elements of all parameters that goes at least. Default: none.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub params: Option<f64>,
     /// The share of the multiply-accumulates of a forward pass that goes at least. Default: none.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub macs: Option<f64>,
     /// The share of the bytes of all parameters and buffers that goes at least. Default: none.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub bytes: Option<f64>,
     /// The share of the latency of a forward pass that goes at least, measured while planning on the device of the network. A
     /// measurement is not the same twice, and so neither is the plan. Default: none.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub latency: Option<f64>,
     /// Whether groups that are ranked together ([`Scope::Global`](super::Scope::Global)) lose first what has the least importance
     /// for what it frees of the budget, rather than the least importance. Default: true.
@@ -264,6 +268,18 @@ pub enum BudgetError {
         /// The measures of which more is left.
         failing: Vec<Shortfall>,
     },
+    /// Groups that have no scores, or scores that are not finite, stay whole, and the others have too little.
+    #[error(
+        "the budget removes {}, and {} at most can go: {unscored} groups have no finite scores, since the criterion has nothing to say of them or its \
+         data is not finite; choose another, or ask for less",
+        asked(.failing), possible(.failing)
+    )]
+    Unscored {
+        /// The measures of which more is left.
+        failing: Vec<Shortfall>,
+        /// How many groups have no scores.
+        unscored: usize,
+    },
     /// What a cut would leave could not be made or run.
     #[error("the latency could not be measured: {problem}")]
     Latency {
@@ -276,11 +292,22 @@ pub enum BudgetError {
 }
 
 fn infeasible(failing: &[Shortfall]) -> String {
-    let list = |part: fn(&Shortfall) -> String| failing.iter().map(part).collect::<Vec<_>>().join(" and ");
-    let asked = list(|one| format!("{:.1} % of the {}", 100.0 * one.asked, one.measure));
-    let possible = list(|one| format!("{:.1} %", 100.0 * one.possible));
     format!(
-        "the budget removes {asked}, and cutting all that the limits let go removes {possible}; ask for less, or loosen \
-         min_channels, max_ratio, round_to and ignore"
+        "the budget removes {}, and cutting all that the limits let go removes {}; ask for less, or loosen min_channels, max_ratio, round_to \
+         and ignore",
+        asked(failing),
+        possible(failing)
     )
+}
+
+fn asked(failing: &[Shortfall]) -> String {
+    list(failing, |one| format!("{:.1} % of the {}", 100.0 * one.asked, one.measure))
+}
+
+fn possible(failing: &[Shortfall]) -> String {
+    list(failing, |one| format!("{:.1} %", 100.0 * one.possible))
+}
+
+fn list(failing: &[Shortfall], part: fn(&Shortfall) -> String) -> String {
+    failing.iter().map(part).collect::<Vec<_>>().join(" and ")
 }

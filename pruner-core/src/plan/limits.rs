@@ -10,22 +10,26 @@ use super::Override;
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The share, in [0, 1), of the coordinates before the first cut that is gone at the end of the run. Default: 0.5.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub target_ratio: f64,
     /// What the target ratio is a share of. Default: [`Scope::Local`].
     pub scope: Scope,
     /// The coordinates that every group keeps at least, at least 1. Default: 1.
+    #[schemars(range(min = 1))]
     pub min_channels: usize,
     /// The share, in [0, 1], of the coordinates of a group before the first cut that may go at most. Default: 1.0.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub max_ratio: f64,
     /// Dimensions that are cut stay multiples of this; at least 1. A dimension that is no multiple of it is legal as long as it
     /// is not cut; a cut goes to a multiple below. Where the coordinates of a group have unequal numbers of positions in a dimension,
     /// the number of coordinates is kept a multiple instead. Where several groups make up a dimension, as in a concatenation, it
     /// holds of the part of each. Default: 1.
+    #[schemars(range(min = 1))]
     pub round_to: usize,
     /// What is left alone: the names of parameters (`conv1.weight`) or of layers (`conv1`, with all that is below), with `*`, `?` and
     /// `[…]` as in file names, for all dimensions, for one (`conv1.weight:0`), or for one side: `conv1:in` what the layer sums over,
     /// `conv1:out` what it makes, its bias and what a norm scales among it. A group is left alone when one of its members is named.
-    /// A layer named whole keeps its input side too, and with it the outputs of what feeds it. `@heads`, `@head-dims` and `@channels`
+    /// Groups go by the names that reports have for them, too. A layer named whole keeps its input side too, and with it the outputs of what feeds it. `@heads`, `@head-dims` and `@channels`
     /// name groups by their [`Role`](crate::deps::Role): where `@head-dims` are ignored, whole heads go and no part of one.
     /// Default: none.
     pub ignore: Vec<String>,

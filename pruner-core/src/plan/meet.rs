@@ -70,7 +70,8 @@ impl Prunable<'_> {
         let mut states = states(&groups, scores, &held);
         cut_pools(&mut states, progress, &|space| space.own_ratio);
         let bounds = Bound::all(now, self.analysis.counts(&Kept::all()));
-        let mut meeting = Meeting { prunable: *self, bounds, ladders: states.iter().map(ladder).collect(), states };
+        let ladders = states.iter().map(ladder).collect();
+        let mut meeting = Meeting { prunable: *self, bounds, whole: progress >= 1.0, ladders, states };
         meeting.run(now.cost_aware)?;
         Ok(finished(meeting.states, self.limits, progress))
     }
@@ -89,8 +90,13 @@ impl Prunable<'_> {
             state.taken = ladder(state).last().copied().unwrap_or(0);
         }
         let least = self.analysis.counts(&self.kept_after(&states));
-        check_reach(&Bound::all(budget, self.analysis.counts(&Kept::all())), least)?;
-        Ok(least)
+        let unscored = states.iter().filter(|state| state.takes_part() && !state.ranks).count();
+        match check_reach(&Bound::all(budget, self.analysis.counts(&Kept::all())), least) {
+            Err(BudgetError::Infeasible { failing }) if unscored > 0 => {
+                Err(BudgetError::Unscored { failing, unscored })
+            }
+            reached => reached.map(|()| least),
+        }
     }
 
     /// Checks from sizes and limits alone that a budget can be met. Where it depends on which coordinates go, the scores tell.
@@ -184,6 +190,8 @@ enum Order {
 struct Meeting<'a, 'g> {
     prunable: Prunable<'a>,
     bounds: Vec<Bound>,
+    /// Whether it is that of the whole run.
+    whole: bool,
     states: Vec<State<'g>>,
     /// For each state, how many of its coordinates may go.
     ladders: Vec<Vec<usize>>,
@@ -303,7 +311,10 @@ impl Meeting<'_, '_> {
             let next = next.min_by(|(a, one), (b, other)| {
                 one.waits.cmp(&other.waits).then(compare(*a, *b)).then_with(|| one.then(other))
             });
-            let Some((_, next)) = next else { return check_reach(&self.bounds, counts) };
+            let Some((_, next)) = next else {
+                // What groups with ratios of their own are still to give may be needed: then it is made up for in a later step.
+                return if self.whole { check_reach(&self.bounds, counts) } else { Ok(()) };
+            };
             let (index, id, taken) = (next.state, self.states[next.state].group.id(), next.taken);
             if next.stale {
                 // It frees no more than it did: where it still comes first, it is the one.

@@ -1,4 +1,4 @@
-//! Names and globs of groups: by parameter or layer, by one side of it, by role.
+//! Names and globs of groups: their own, by parameter or layer, by one side of it, by role.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +18,8 @@ pub(super) fn named(
     for text in patterns {
         let name = Name::new(list, text)?;
         let mut matched = false;
-        for group in groups.iter().filter(|group| name.matches(**group)) {
+        let is_named = |group: &&&dyn Group| *group.name() == *text || name.matches(**group);
+        for group in groups.iter().filter(is_named) {
             matched = true;
             named.entry(group.id()).or_insert_with(|| text.clone());
         }
@@ -106,6 +107,7 @@ fn layers(name: &str) -> impl Iterator<Item = &str> {
 fn nearest(groups: &[&dyn Group], text: &str) -> Option<String> {
     const SIMILAR: f64 = 0.6;
     let mut names: BTreeSet<String> = groups.iter().map(|group| format!("@{}", group.role())).collect();
+    names.extend(groups.iter().map(|group| group.name().to_owned()));
     for member in groups.iter().flat_map(|group| group.members()) {
         names.insert(format!("{}:{}", member.name, member.dim));
         for layer in layers(&member.name) {
@@ -118,7 +120,7 @@ fn nearest(groups: &[&dyn Group], text: &str) -> Option<String> {
         // What is sought as a role is no layer.
         .filter(|name| name.starts_with('@') || !text.starts_with('@'))
         .map(|name| (strsim::normalized_damerau_levenshtein(text, &name), name))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .filter(|(similarity, name)| *similarity >= SIMILAR || name.eq_ignore_ascii_case(text))
         // Of equally similar names the first.
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, name)| name)

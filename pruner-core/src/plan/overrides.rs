@@ -14,10 +14,12 @@ use super::{Limits, LimitsError, Scope};
 #[serde(deny_unknown_fields)]
 pub struct Override {
     /// The groups that it holds for, named as in [`Limits::ignore`]; at least one name, and each names something.
+    #[schemars(length(min = 1))]
     pub groups: Vec<String>,
     /// The share, in [0, 1), of the coordinates before the first cut that is gone at the end of the run; a budget
     /// changes the ratio of the run alone. Default: that of the run.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub target_ratio: Option<f64>,
     /// Which of the groups lose that share together: each by itself, all that the override holds for, or those of them that are made
     /// alike. Default: with a ratio [`Scope::Local`], so that each group has that ratio; without, they stay in the scope of the run and
@@ -26,12 +28,15 @@ pub struct Override {
     pub scope: Option<Scope>,
     /// The coordinates that each of the groups keeps at least, at least 1. Default: as many as in the run.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub min_channels: Option<usize>,
     /// The share, in [0, 1], of the coordinates of each group before the first cut that may go at most. Default: that of the run.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub max_ratio: Option<f64>,
     /// Dimensions that are cut stay multiples of this; at least 1. Default: that of the run.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     pub round_to: Option<usize>,
 }
 
