@@ -1,6 +1,6 @@
 //! The data that `prune` computes criteria and statistics from.
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use pruner::calibration::recalibrate;
 use pruner::config::{Calibration, Data};
 use pruner::exec::GraphModule;
@@ -51,7 +51,7 @@ impl Samples {
     pub(crate) fn gather(&self, pruner: &mut GroupPruner, module: &GraphModule) -> anyhow::Result<()> {
         if let Some((calibration, data)) = &self.data {
             let loss = |outputs: &[Tensor], targets: &[Tensor]| calibration.loss.of(outputs, targets);
-            pruner.gather(module, data, Some(&loss))?;
+            pruner.gather(module, data, Some(&loss)).with_context(|| calibration.data.display().to_string())?;
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Samples {
     pub(crate) fn recalibrate(&self, module: &mut GraphModule) -> anyhow::Result<usize> {
         match &self.data {
             Some((calibration, data)) if calibration.recalibrate => {
-                let measured = recalibrate(module, data)?;
+                let measured = recalibrate(module, data).with_context(|| calibration.data.display().to_string())?;
                 if measured == 0 {
                     output::warn("the model has no batch norm that keeps statistics, so that none were measured");
                 }
