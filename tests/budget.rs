@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Net, settings, with_limits};
-use pruner::criteria::{Cost, CostAware, Magnitude};
+use pruner::criteria::{Cost, CostAware, Magnitude, SynFlow};
 use pruner::deps::{Counts, Group, Kept};
 use pruner::equivalence::masked_equals_sliced;
 use pruner::exec::{ExecError, GraphModule};
@@ -304,7 +304,7 @@ fn a_measurement_leaves_the_network_and_the_random_numbers_as_they_are() {
 }
 
 #[test]
-fn costs_are_weighed_once() {
+fn costs_are_weighed_where_scores_add_up_and_once() {
     let net = Net::named("resnet18");
     let plan = |importance: Box<dyn Importance>, cost_aware| {
         let budget = Budget::of(Measure::Macs, 0.5).with_cost_aware(cost_aware);
@@ -315,7 +315,12 @@ fn costs_are_weighed_once() {
     };
     let by_cost = || Box::new(CostAware::new(Magnitude::default(), Cost::Macs));
     assert_eq!(plan(by_cost(), true), plan(by_cost(), false), "the criterion weighs them");
-    assert_ne!(plan(Box::<Magnitude>::default(), true), plan(Box::<Magnitude>::default(), false));
+    assert_eq!(
+        plan(Box::<Magnitude>::default(), true),
+        plan(Box::<Magnitude>::default(), false),
+        "it is scaled by group"
+    );
+    assert_ne!(plan(Box::<SynFlow>::default(), true), plan(Box::<SynFlow>::default(), false));
 }
 
 #[test]

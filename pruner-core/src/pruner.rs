@@ -341,9 +341,9 @@ impl GroupPruner {
         let at = Position::new((self.step + 1).min(*steps), *steps, self.settings.target_ratio());
         let progress = scheduler::ratio(scheduler.as_ref(), at)?;
         let groups = self.groups();
-        let weighed = self.settings.importance.weighs_costs();
+        let additive = self.settings.importance.is_additive();
         let budget = self.settings.budget.clone();
-        let budget = budget.map(|budget| Budget { cost_aware: budget.cost_aware && !weighed, ..budget });
+        let budget = budget.map(|budget| Budget { cost_aware: budget.cost_aware && additive, ..budget });
         Ok(match (&budget, &self.dense) {
             (None, _) => select(&groups, scores, limits, progress)?,
             (Some(budget), None) => self.prunable(&groups).meet(scores, budget, progress)?,

@@ -14,7 +14,7 @@ register_importance!("cost-aware", "another criterion, by what a coordinate cost
 /// The score of a coordinate is that of another criterion by what a coordinate of its group costs, so that of coordinates that matter as much those that
 /// cost more go first. It changes the order among groups and none within one.
 ///
-/// In TOML: `importance = { importance = "cost-aware", of = "taylor", by = "macs" }`. Budgets weigh costs themselves, see
+/// In TOML: `importance = { importance = "cost-aware", of = "taylor", by = "macs" }`. Budgets weigh costs themselves where scores add up, see
 /// [`Budget`](pruner_core::plan::Budget).
 ///
 /// Source: the normalisation by reduced cost of Liu et al., *Group Fisher Pruning* (arXiv 2108.00708).
@@ -50,10 +50,6 @@ impl Importance for CostAware {
 
     fn compensates(&self) -> bool {
         self.of.compensates()
-    }
-
-    fn weighs_costs(&self) -> bool {
-        self.by != Cost::None || self.of.weighs_costs()
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {

@@ -47,6 +47,10 @@ impl Importance for Grasp {
         Signal::HessianGradients.into()
     }
 
+    fn is_additive(&self) -> bool {
+        self.normalizer == Normalizer::None
+    }
+
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (reduction, normalizer) = (self.reduction, self.normalizer);
         let terms = Terms { form: Form::Product, by: Some(Signal::HessianGradients), reduction, normalizer };

@@ -47,8 +47,8 @@ impl Importance for GroupFisher {
         cost | Signal::SquaredGate
     }
 
-    fn weighs_costs(&self) -> bool {
-        self.by != Cost::None
+    fn is_additive(&self) -> bool {
+        self.by == Cost::None && self.normalizer == Normalizer::None
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {

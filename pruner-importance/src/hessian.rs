@@ -47,6 +47,10 @@ impl Importance for Hessian {
         Signal::SquaredGradients.into()
     }
 
+    fn is_additive(&self) -> bool {
+        self.normalizer == Normalizer::None
+    }
+
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (reduction, normalizer) = (self.reduction, self.normalizer);
         let terms = Terms { form: Form::SquareBy, by: Some(Signal::SquaredGradients), reduction, normalizer };

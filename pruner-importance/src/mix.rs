@@ -79,10 +79,6 @@ impl Importance for Mix {
         self.parts.iter().any(|part| part.of.compensates())
     }
 
-    fn weighs_costs(&self) -> bool {
-        self.parts.iter().any(|part| part.of.weighs_costs())
-    }
-
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (mut sum, mut whole): (Option<Tensor>, f64) = (None, 0.0);
         for Part { of, part } in &self.parts {

@@ -43,6 +43,10 @@ impl Importance for SynFlow {
         Signal::SynapticFlow.into()
     }
 
+    fn is_additive(&self) -> bool {
+        self.normalizer == Normalizer::None
+    }
+
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (reduction, normalizer) = (self.reduction, self.normalizer);
         let terms = Terms { form: Form::AbsBy, by: Some(Signal::SynapticFlow), reduction, normalizer };

@@ -67,6 +67,10 @@ impl Importance for Taylor {
         Signal::Gradients.into()
     }
 
+    fn is_additive(&self) -> bool {
+        self.normalizer == Normalizer::None
+    }
+
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let form = match self.terms {
             Terms::Signed => Form::Product,

@@ -58,6 +58,10 @@ impl Importance for TaylorGate {
         }
     }
 
+    fn is_additive(&self) -> bool {
+        self.normalizer == Normalizer::None
+    }
+
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         match self.at {
             Gate::Activations => {

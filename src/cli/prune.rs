@@ -82,7 +82,7 @@ const EXAMPLES: &str = r#"Examples:
   pruner prune model.pt2 --ratio 0.5 -o small.pt2
       half of the channels of every group go, by their magnitude
   pruner prune model.pt2 --macs 0.4 --scope global --round-to 8 -o small.pt2
-      40 % of the multiply-accumulates go, wherever they matter least for what they cost
+      40 % of the multiply-accumulates go, wherever they matter least
   pruner prune model.pt2 --macs 0.4 --params 0.3 --bytes 0.3 -o small.pt2
       at least so much goes of each
   pruner prune model.pt2 --latency 0.25 --device cuda -o small.pt2

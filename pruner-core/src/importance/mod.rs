@@ -48,8 +48,9 @@ pub trait Importance: fmt::Debug + Send + Sync + DynClone {
         false
     }
 
-    /// Whether scores are divided by what coordinates cost, so that a budget is not to weigh costs once more.
-    fn weighs_costs(&self) -> bool {
+    /// Whether scores have one unit in all groups and add up, as changes of the loss do, so that a budget may divide them by what coordinates
+    /// cost. Scores that are scaled by group, or divided by costs already, have not.
+    fn is_additive(&self) -> bool {
         false
     }
 

@@ -27,7 +27,8 @@ pub struct Budget {
     #[schemars(range(min = 0.0, max = 1.0))]
     pub latency: Option<f64>,
     /// Whether groups that are ranked together ([`Scope::Global`](super::Scope::Global)) lose first what has the least importance
-    /// for what it frees of the budget, rather than the least importance. Default: true.
+    /// for what it frees of the budget, rather than the least importance, where the scores of a criterion add up: changes of the loss
+    /// do, scores that are scaled by group do not, and go by themselves. Default: true.
     pub cost_aware: bool,
 }
 
