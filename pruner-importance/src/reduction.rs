@@ -30,28 +30,8 @@ pub enum Reduction {
 impl Reduction {
     /// The score of each coordinate of a group of `size`, of shape `[size]`; `None` where there are no members.
     ///
-    /// Each member comes with a tensor of its shape. `fold` makes numbers of many elements (see [`slices`]) and `finish`
-    /// makes the score, 0 at 0, of a number: of each member's, or for [`Reduction::None`] of all
-    /// members' folded into one.
-    pub fn reduce(
-        self,
-        size: usize,
-        members: &[(&Member, Tensor)],
-        fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
-        finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
-    ) -> Result<Option<Tensor>, ImportanceError> {
-        if members.is_empty() {
-            return Ok(None);
-        }
-        let folds = members
-            .iter()
-            .map(|(member, tensor)| slices::per_coordinate(member, tensor, size, &fold))
-            .collect::<Result<Vec<_>, _>>()?;
-        let members: Vec<_> = members.iter().map(|(member, _)| *member).collect();
-        self.reduce_folds(size, &members, &folds, fold, finish)
-    }
-
-    /// As [`reduce`](Self::reduce), of what is folded already: a number per coordinate for each member.
+    /// Each member comes with its fold, a number per coordinate. `fold` makes one number of those of several members (see [`slices`])
+    /// and `finish` makes the score, 0 at 0, of a number: of each member's, or for [`Reduction::None`] of all members' folded into one.
     pub fn reduce_folds(
         self,
         size: usize,

@@ -55,7 +55,7 @@ fn introduction(about: &About, excess: f64) -> String {
          - *Torch-Pruning* cuts the same trained network by its criterion of the same name with its defaults, to the largest network within \
          the same share, told the classifier and the heads of attention. What it leaves is exported, judged and trained as our own. The \
          gradients of its `hessian` are those of the last image alone, as its `accumulate_grad` keeps them.\n\
-         - `{RANDOM}` is the baseline. A dash: the criterion has no score there, or no cut goes so far.\n",
+         - `{RANDOM}` is the baseline. A dash: it was not measured, the criterion has no score there, or no cut goes so far.\n",
         versions.join(", "),
         about.threads,
         scale.train_images,

@@ -15,8 +15,8 @@ use std::ptr;
 pub(crate) use attention::DifferentiableAttention;
 pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
 pub(crate) use recorder::{Entry, Record, Recorder};
-pub(crate) use tensors::view_as;
 pub use tensors::{Form, fold, gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
+pub(crate) use tensors::{view_as, widened};
 
 use self::ffi::pa_init;
 

@@ -49,6 +49,14 @@ pub fn kind(dtype: Dtype) -> Option<Kind> {
     })
 }
 
+/// A tensor outside of the autograd graph, its floating-point elements in at least single precision.
+pub(crate) fn widened(tensor: &Tensor) -> Result<Tensor, TchError> {
+    match tensor.kind() {
+        Kind::Half | Kind::BFloat16 => tensor.f_detach()?.f_to_kind(Kind::Float),
+        _ => tensor.f_detach(),
+    }
+}
+
 /// The bytes of a tensor of one dimension, without gaps, as elements of another type; they share memory.
 pub(crate) fn view_as(tensor: &Tensor, dtype: Dtype) -> Result<Tensor, AtenError> {
     let arguments = [("self", ValueId::new(0).into()), ("dtype", Argument::Dtype(dtype))];
@@ -157,12 +165,8 @@ fn fold_by_operations(
     form: Form,
     (outer, inner): (Option<usize>, usize),
 ) -> Result<(Option<Tensor>, Tensor), TchError> {
-    let wide = |tensor: &Tensor| match tensor.kind() {
-        Kind::Double => tensor.f_detach(),
-        _ => tensor.f_detach()?.f_to_kind(Kind::Float),
-    };
-    let a = wide(a)?;
-    let b = b.map(wide).transpose()?;
+    let a = widened(a)?;
+    let b = b.map(widened).transpose()?;
     let by = |a: Tensor| b.as_ref().map_or_else(|| Ok(a.shallow_clone()), |b| a.f_mul(b));
     let terms = match form {
         Form::Abs | Form::Max => a.f_abs()?,

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tch::{Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
+use super::flow::synaptic_flow;
 use super::gates::{Gates, gated};
 use super::statistics::{Statistics, arrange};
 use super::{Batch, CalibrationError, Loader, Loss};
-use crate::aten::{self, DifferentiableAttention};
+use crate::aten::{DifferentiableAttention, widened};
 use crate::deps::{Analysis, AxisGroup, Group as _, Kept, Site};
 use crate::exec::{GraphModule, Hooks, Mode};
 use crate::graph::Origin;
@@ -198,7 +199,7 @@ impl<'a> Pass<'a> {
         let sample_dims = &self.sample_dims;
         let activations = self.wanted & Signal::of_activations();
         let gate = differentiate && !self.wanted.is_disjoint(Signal::of_gates());
-        let statistics = &mut self.statistics;
+        let mut statistics = std::mem::take(&mut self.statistics);
         let mut tap = |node: NodeId, value: ValueId, tensor: &Tensor| -> Result<Option<Tensor>, TchError> {
             let mut other: Option<Tensor> = None;
             // A node that reads it twice sums over it once.
@@ -217,13 +218,8 @@ impl<'a> Pass<'a> {
             }
             Ok(other)
         };
-        let by_value: BTreeMap<ValueId, &Tensor> = self.trained.iter().copied().zip(&leaves).collect();
-        let leaf = |value: ValueId| by_value.get(&value).map(|leaf| leaf.shallow_clone());
-        let hooks = Hooks { made: None, read: Some(&mut tap) };
-        let outputs = self
-            .module
-            .forward_apart(&batch.inputs, Mode::Eval, &leaf, hooks)
-            .map_err(|source| CalibrationError::Run { batch: number, source })?;
+        let outputs = self.outputs(number, batch, &leaves, Hooks { made: None, read: Some(&mut tap) })?;
+        self.statistics = statistics;
         Ok(Forward { leaves, gates, outputs })
     }
 
@@ -239,46 +235,54 @@ impl<'a> Pass<'a> {
         let _attention = DifferentiableAttention::new();
         let gradients: Vec<Option<Tensor>> =
             self.gradients.iter().map(|sum| sum.as_ref().map(|sum| sum / self.samples)).collect();
-        let parts = loader.batches().enumerate().map(|(number, batch)| Ok((number, parts(batch, single)?)));
-        let parts = parts.flat_map(|parts: Result<_, CalibrationError>| match parts {
-            Ok((number, parts)) => parts.into_iter().map(|part| Ok((number, part))).collect(),
-            Err(error) => vec![Err(error)],
-        });
-        for part in parts {
-            let (number, batch) = part?;
-            let samples = batch.samples()?;
-            let leaves = self.leaves(true);
-            let by_value: BTreeMap<ValueId, &Tensor> = self.trained.iter().copied().zip(&leaves).collect();
-            let leaf = |value: ValueId| by_value.get(&value).map(|leaf| leaf.shallow_clone());
-            let products = tch::with_grad(|| {
-                let outputs = self
-                    .module
-                    .forward_apart(&batch.inputs, Mode::Eval, &leaf, Hooks::default())
-                    .map_err(|source| CalibrationError::Run { batch: number, source })?;
-                let loss = evaluated(loss, &outputs, &batch)?;
-                let own = backward(number, &loss, &leaves.iter().collect::<Vec<_>>(), true)?;
-                let mut product: Option<Tensor> = None;
-                for (own, whole) in own.iter().zip(&gradients) {
-                    if let Some(whole) = whole.as_ref().filter(|_| own.defined() && own.requires_grad()) {
-                        let term = own.f_mul(&whole.f_to_kind(own.kind())?)?.f_sum(None)?;
-                        product = Some(match product {
-                            Some(product) => product.f_add(&term)?,
-                            None => term,
-                        });
-                    }
-                }
-                match product {
-                    Some(product) => backward(number, &product, &leaves.iter().collect::<Vec<_>>(), false),
-                    None => Ok(Vec::new()),
-                }
-            })?;
-            for (sum, product) in self.hessian.iter_mut().zip(products) {
-                if product.defined() {
-                    add(sum, widened(&product)? * samples as f64)?;
+        for (number, batch) in loader.batches().enumerate() {
+            for part in parts(batch, single)? {
+                let products = tch::with_grad(|| self.curvature(number, &part, loss, &gradients))?;
+                let samples = part.samples()? as f64;
+                for (sum, product) in self.hessian.iter_mut().zip(products).filter(|(_, product)| product.defined()) {
+                    add(sum, widened(&product)? * samples)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// The product of the Hessian of the loss of a batch with `gradients`, by parameter; undefined or absent where it is 0.
+    fn curvature(
+        &self,
+        number: usize,
+        batch: &Batch,
+        loss: Loss<'_>,
+        gradients: &[Option<Tensor>],
+    ) -> Result<Vec<Tensor>, CalibrationError> {
+        let leaves = self.leaves(true);
+        let inputs: Vec<&Tensor> = leaves.iter().collect();
+        let outputs = self.outputs(number, batch, &leaves, Hooks::default())?;
+        let own = backward(number, &evaluated(loss, &outputs, batch)?, &inputs, true)?;
+        let mut product = None;
+        for (own, whole) in own.iter().zip(gradients) {
+            if let Some(whole) = whole.as_ref().filter(|_| own.defined() && own.requires_grad()) {
+                add(&mut product, own.f_mul(&whole.f_to_kind(own.kind())?)?.f_sum(None)?)?;
+            }
+        }
+        match product {
+            Some(product) => backward(number, &product, &inputs, false),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// What the network returns with leaves in the place of its parameters, where there are some.
+    fn outputs(
+        &self,
+        number: usize,
+        batch: &Batch,
+        leaves: &[Tensor],
+        hooks: Hooks<'_>,
+    ) -> Result<Vec<Tensor>, CalibrationError> {
+        let by_value: BTreeMap<ValueId, &Tensor> = self.trained.iter().copied().zip(leaves).collect();
+        let leaf = |value: ValueId| by_value.get(&value).map(|leaf| leaf.shallow_clone());
+        let run = self.module.forward_apart(&batch.inputs, Mode::Eval, &leaf, hooks);
+        run.map_err(|source| CalibrationError::Run { batch: number, source })
     }
 
     /// The means over all samples.
@@ -329,7 +333,7 @@ fn evaluated(loss: Loss<'_>, outputs: &[Tensor], batch: &Batch) -> Result<Tensor
 }
 
 /// The gradients of a number by `inputs`; undefined where it does not depend on one.
-fn backward(
+pub(super) fn backward(
     batch: usize,
     of: &Tensor,
     inputs: &[&Tensor],
@@ -347,68 +351,10 @@ fn backward(
     Tensor::f_run_backward(&[of], inputs, create_graph, create_graph).map_err(message)
 }
 
-/// In at least single precision.
-fn widened(tensor: &Tensor) -> Result<Tensor, TchError> {
-    match tensor.kind() {
-        Kind::Half | Kind::BFloat16 => tensor.f_to_kind(Kind::Float),
-        _ => tensor.f_detach(),
-    }
-}
-
 fn add(sum: &mut Option<Tensor>, term: Tensor) -> Result<(), TchError> {
     *sum = Some(match sum.take() {
         Some(mut sum) => sum.f_add_(&term)?,
         None => term,
     });
     Ok(())
-}
-
-/// `∂R/∂|w|` by R for inputs of ones and absolute parameters and buffers, in double precision where the operations of the network allow it.
-///
-/// Source: Tanaka et al., *Pruning neural networks without any data by iteratively conserving synaptic flow* (arXiv 2006.05467).
-fn synaptic_flow(module: &GraphModule, signals: &mut Signals) -> Result<(), CalibrationError> {
-    let flow = |kind: Option<Kind>| -> Result<Vec<(ValueId, Tensor)>, CalibrationError> {
-        let inputs = ones(module, kind)?;
-        let mut leaves = BTreeMap::new();
-        for (id, value) in module.graph().stored() {
-            let Some(tensor) = module.tensor(id).filter(|tensor| tensor.is_floating_point()) else { continue };
-            let converted = tensor.f_detach()?.f_to_kind(kind.unwrap_or(tensor.kind()))?;
-            let absolute =
-                if value.origin == Origin::Constant { converted.f_detach_copy()? } else { converted.f_abs()? };
-            let trained = value.origin == Origin::Parameter && tensor.requires_grad();
-            leaves.insert(id, if trained { absolute.set_requires_grad(true) } else { absolute });
-        }
-        let leaf = |value: ValueId| leaves.get(&value).map(Tensor::shallow_clone);
-        let outputs = module
-            .forward_apart(&inputs, Mode::Eval, &leaf, Hooks::default())
-            .map_err(CalibrationError::SynapticFlow)?;
-        let mut sum = Tensor::f_zeros([0_i64; 0], (Kind::Double, module.device()))?;
-        for output in outputs.iter().filter(|output| output.is_floating_point()) {
-            sum = sum.f_add(&output.f_to_kind(Kind::Double)?.f_sum(None)?)?;
-        }
-        let trained: Vec<(ValueId, &Tensor)> =
-            leaves.iter().filter(|(_, leaf)| leaf.requires_grad()).map(|(&id, leaf)| (id, leaf)).collect();
-        let wanted: Vec<&Tensor> = trained.iter().map(|(_, leaf)| *leaf).collect();
-        let share = sum.f_div(&sum.f_detach()?)?;
-        let gradients = backward(0, &share, &wanted, false)?;
-        Ok(trained.into_iter().map(|(id, _)| id).zip(gradients).collect())
-    };
-    let flows = tch::with_grad(|| flow(Some(Kind::Double)).or_else(|_| flow(None)))?;
-    for (value, flow) in flows.into_iter().filter(|(_, flow)| flow.defined()) {
-        signals.insert_weight(Signal::SynapticFlow, value, flow);
-    }
-    Ok(())
-}
-
-/// One sample of ones for every input that the network has, of the shapes that it was made with.
-fn ones(module: &GraphModule, kind: Option<Kind>) -> Result<Vec<Tensor>, CalibrationError> {
-    let graph = module.graph();
-    let input = |&id: &ValueId| -> Result<Tensor, CalibrationError> {
-        let meta = &graph.value(id).meta;
-        let own = aten::kind(meta.dtype);
-        let kind =
-            kind.filter(|_| meta.dtype.is_float()).or(own).ok_or(CalibrationError::NoOnes { dtype: meta.dtype })?;
-        Ok(Tensor::f_ones(&meta.shape, (kind, module.device()))?)
-    };
-    graph.inputs().iter().map(input).collect()
 }

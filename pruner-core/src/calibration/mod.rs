@@ -3,6 +3,7 @@
 //! [`gather`] runs batches once for all the [signals](crate::importance::Signal) that criteria ask for, [`recalibrate`] gives batch norms the
 //! statistics of what is left. Both leave parameters, gradients and all other buffers as they were.
 
+mod flow;
 mod gates;
 mod gather;
 mod losses;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tch::{Kind, TchError, Tensor};
 
 use super::{CalibrationError, Loader};
+use crate::aten::widened;
 use crate::exec::{GraphModule, Hooks, Mode};
 use crate::graph::{Argument, Node};
 use crate::ids::{NodeId, ValueId};
@@ -107,10 +108,7 @@ impl Norm {
     fn add(&mut self, input: &Tensor) -> Result<(), TchError> {
         let dims: Vec<i64> = (0..input.dim() as i64).filter(|&dim| dim != 1).collect();
         let values: i64 = dims.iter().map(|&dim| input.size()[dim as usize]).product();
-        let wide = match input.kind() {
-            Kind::Half | Kind::BFloat16 => input.f_to_kind(Kind::Float)?,
-            _ => input.f_detach()?,
-        };
+        let wide = widened(input)?;
         let (variance, mean) = wide.f_var_mean_correction(dims.as_slice(), 0, false)?;
         self.batch = Some([mean.shallow_clone(), variance.shallow_clone()]);
         if values < 2 {

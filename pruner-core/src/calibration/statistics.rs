@@ -2,6 +2,7 @@
 
 use tch::{Kind, TchError, Tensor};
 
+use crate::aten::widened;
 use crate::importance::{Signal, SignalSet};
 
 /// An activation as samples, places and positions: `[samples, places, positions]`.
@@ -44,10 +45,7 @@ impl Statistics {
 
     /// Adds an activation of `[samples, places, positions]`.
     pub(super) fn add(&mut self, arranged: &Tensor) -> Result<(), TchError> {
-        let x = match arranged.kind() {
-            Kind::Half | Kind::BFloat16 => arranged.f_to_kind(Kind::Float)?,
-            _ => arranged.shallow_clone(),
-        };
+        let x = widened(arranged)?;
         let (samples, places) = (x.size()[0] as f64, x.size()[1] as f64);
         let all = [0_i64, 1].as_slice();
         let (before, own) = (self.elements, samples * places);

@@ -22,19 +22,6 @@ pub fn trained<'a>(
     group.members().iter().filter(|member| member.trained).map(|member| Ok((member, weights.of(member)?))).collect()
 }
 
-/// `tensor`, which has the shape of the member's, folded to one number per coordinate of a group of `size`: `[size]` in
-/// single precision.
-///
-/// A coordinate that does not occur in the member gets 0; [`missing`] tells which those are.
-pub fn per_coordinate(
-    member: &Member,
-    tensor: &Tensor,
-    size: usize,
-    fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
-) -> Result<Tensor, ImportanceError> {
-    gather(member, &per_position(member, tensor, &fold)?, size, fold)
-}
-
 /// `tensor` folded over all its dimensions but the member's: one number per position, in single precision.
 ///
 /// Elements of less than single precision are widened first.
