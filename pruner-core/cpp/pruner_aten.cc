@@ -934,6 +934,35 @@ char *pa_tensor_replace(at::Tensor *tensor, const at::Tensor *data, const at::Te
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
+// Random numbers
+
+namespace {
+
+// The generator that operators draw from: of the CPU where `gpu` is negative, else of that GPU.
+at::Generator default_generator(int32_t gpu) {
+  const auto device = gpu < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(gpu));
+  return at::globalContext().defaultGenerator(device);
+}
+
+} // namespace
+
+char *pa_random_state(int32_t gpu, at::Tensor **out) {
+  PA_GUARD({
+    auto generator = default_generator(gpu);
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    *out = new at::Tensor(generator.get_state());
+  })
+}
+
+char *pa_random_set_state(int32_t gpu, const at::Tensor *state) {
+  PA_GUARD({
+    auto generator = default_generator(gpu);
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_state(*state);
+  })
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
 // Slices of all dimensions at once
 
 namespace {

@@ -109,6 +109,9 @@ char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, con
 // for `outer`, which is less. `form` is a `pa::Form`; `b` is null where it reads one tensor.
 char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int64_t outer, int64_t inner,
                      at::Tensor **of_outer, at::Tensor **of_inner);
+// What the generator that operators draw from will draw: of the CPU where `gpu` is negative, else of that GPU.
+char *pa_random_state(int32_t gpu, at::Tensor **out);
+char *pa_random_set_state(int32_t gpu, const at::Tensor *state);
 // Which fused kernels attention may use, of the whole process: bits 1 flash, 2 memory-efficient, 4 cuDNN. Returns what it was.
 int32_t pa_attention(int32_t kernels);
 }

@@ -53,15 +53,40 @@ pub enum ApplyError {
 }
 
 /// Puts data and a gradient in the place of a variable's.
-type Replace<'a> = dyn FnMut(&Tensor, &Tensor, Option<&Tensor>) -> Result<(), AtenError> + 'a;
+pub(crate) type Replace<'a> = dyn FnMut(&Tensor, &Tensor, Option<&Tensor>) -> Result<(), AtenError> + 'a;
 
-/// A tensor that a cut changes.
+/// Data and a gradient that a variable is to have.
+pub(crate) struct Swap {
+    pub(crate) name: String,
+    pub(crate) variable: Tensor,
+    pub(crate) data: Tensor,
+    pub(crate) grad: Option<Tensor>,
+}
+
+/// Gives all variables their new data, or none.
+pub(crate) fn swap_all<'a>(
+    swaps: impl IntoIterator<Item = &'a Swap>,
+    replace: &mut Replace<'_>,
+) -> Result<(), ApplyError> {
+    let mut done: Vec<(&Swap, Tensor, Tensor)> = Vec::new();
+    for swap in swaps {
+        let (data, grad) = (swap.variable.detach(), swap.variable.grad());
+        if let Err(source) = replace(&swap.variable, &swap.data, swap.grad.as_ref()) {
+            for (swap, data, grad) in done.iter().rev() {
+                let back = aten::replace(&swap.variable, data, Some(grad).filter(|grad| grad.defined()));
+                back.expect("a tensor that was replaced can be put back");
+            }
+            return Err(ApplyError::Tensor { name: swap.name.clone(), source });
+        }
+        done.push((swap, data, grad));
+    }
+    Ok(())
+}
+
+/// A tensor that a cut changes, with the state that follows it.
 struct Change {
     value: ValueId,
-    name: String,
-    variable: Tensor,
-    data: Tensor,
-    grad: Option<Tensor>,
+    swap: Swap,
     state: Vec<Tensor>,
 }
 
@@ -97,24 +122,14 @@ fn apply_with(
     }
     let prepared = module.prepare(analysis.rewrite(after))?;
 
-    let mut done: Vec<(&Change, Tensor, Tensor)> = Vec::new();
-    for change in changes.iter().filter(|change| analysis.graph().value(change.value).origin != Origin::Constant) {
-        let (data, grad) = (change.variable.detach(), change.variable.grad());
-        if let Err(source) = replace(&change.variable, &change.data, change.grad.as_ref()) {
-            for (change, data, grad) in done.iter().rev() {
-                let back = aten::replace(&change.variable, data, Some(grad).filter(|grad| grad.defined()));
-                back.expect("a tensor that was replaced can be put back");
-            }
-            return Err(ApplyError::Tensor { name: change.name.clone(), source });
-        }
-        done.push((change, data, grad));
-    }
+    let is_constant = |change: &Change| analysis.graph().value(change.value).origin == Origin::Constant;
+    swap_all(changes.iter().filter(|change| !is_constant(change)).map(|change| &change.swap), replace)?;
     for change in changes {
-        for (slot, state) in follow.state_mut(&change.name).into_iter().zip(change.state) {
+        for (slot, state) in follow.state_mut(&change.swap.name).into_iter().zip(change.state) {
             *slot = state;
         }
         if analysis.graph().value(change.value).origin == Origin::Constant {
-            module.set_constant(change.value, change.data).expect("the value is a constant of the graph");
+            module.set_constant(change.value, change.swap.data).expect("the value is a constant of the graph");
         }
     }
     module.install(prepared);
@@ -166,7 +181,7 @@ impl Slices {
         let grad = if grad.defined() { Some(self.slice(name, &grad)?) } else { None };
         let state =
             follow.state_mut(name).into_iter().map(|state| self.slice(name, state)).collect::<Result<_, _>>()?;
-        Ok(Change { value, name: name.to_owned(), variable, data, grad, state })
+        Ok(Change { value, swap: Swap { name: name.to_owned(), variable, data, grad }, state })
     }
 
     /// What stays of a tensor.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// A file beside `path` that goes away unless it is given that name, with the permissions that any new file gets.
 ///
@@ -26,11 +26,23 @@ pub fn temporary(path: &Path) -> io::Result<NamedTempFile> {
 pub fn persist(file: NamedTempFile, path: &Path) -> io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
+    sync_folder(path);
+    Ok(())
+}
+
+/// As [`persist`], for a file that was written by its temporary name.
+pub fn persist_path(file: TempPath, path: &Path) -> io::Result<()> {
+    File::open(&file)?.sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_folder(path);
+    Ok(())
+}
+
+fn sync_folder(path: &Path) {
     // The name is only safe once its folder is; not every system lets a folder be opened.
     if let Ok(folder) = File::open(folder(path)) {
         folder.sync_all().ok();
     }
-    Ok(())
 }
 
 /// Why a file is not replaced.

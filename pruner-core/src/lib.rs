@@ -21,6 +21,8 @@ pub mod text;
 
 pub mod report;
 
+pub mod events;
+
 pub mod registry;
 
 pub mod files;
@@ -55,6 +57,12 @@ mod compensate;
 pub mod apply;
 
 #[cfg(feature = "torch")]
+pub mod snapshot;
+
+#[cfg(feature = "torch")]
+pub mod checkpoint;
+
+#[cfg(feature = "torch")]
 pub mod equivalence;
 
 #[cfg(feature = "torch")]
@@ -65,3 +73,6 @@ mod budget;
 
 #[cfg(feature = "torch")]
 pub mod pruner;
+
+#[cfg(feature = "torch")]
+pub mod iterative;

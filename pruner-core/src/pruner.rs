@@ -1,10 +1,11 @@
 //! A run of pruning: steps that plan, cut and report, between which the network is trained.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tch::{Device, Tensor};
 
 use crate::apply::{ApplyError, apply, check_network};
@@ -13,7 +14,7 @@ use crate::calibration::{self, CalibrationError, Loader, Loss};
 use crate::compensate::Compensation;
 use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Kept};
 use crate::exec::GraphModule;
-use crate::graph::Dtype;
+use crate::graph::{Dtype, Graph};
 use crate::ids::GroupId;
 use crate::importance::{self, Importance, ImportanceError, Signal, SignalSet, Signals, Weights};
 use crate::latency::{ByTurns, Latency};
@@ -178,6 +179,15 @@ pub enum PruneError {
     /// The cut was not made.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// A state is of a run with other settings, or of another network.
+    #[error("the state is of another run: {what}")]
+    OtherRun {
+        /// What differs.
+        what: String,
+    },
+    /// A state cannot be written, or is none.
+    #[error("the state of a run: {0}")]
+    State(#[from] serde_json::Error),
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
@@ -214,6 +224,36 @@ pub trait Pruner {
 
     /// Why no later step can cut anything; `None` if one could.
     fn stop(&self) -> Option<StopReason>;
+
+    /// What the network costs now.
+    fn counts(&self) -> Counts;
+
+    /// The steps of the run.
+    fn steps(&self) -> usize;
+
+    /// The steps that were made, or let go by.
+    fn steps_made(&self) -> usize;
+
+    /// Lets steps go by without a cut; what they would have cut falls to the next. The last step is never let go by.
+    fn pass(&mut self, steps: usize);
+
+    /// Learns from calibration batches what the next step is planned with. A pruner that plans by the weights alone learns nothing.
+    fn calibrate(
+        &mut self,
+        module: &GraphModule,
+        loader: &dyn Loader,
+        loss: Option<Loss<'_>>,
+    ) -> Result<(), PruneError> {
+        let _ = (module, loader, loss);
+        Ok(())
+    }
+
+    /// Where the run is, to go on from with a new pruner of the same network and settings. What was learnt from data is no part of
+    /// it.
+    fn state(&self) -> Result<Value, PruneError>;
+
+    /// Goes on from a state, with the graph of the network at that time. Nothing has changed where an error is returned.
+    fn restore(&mut self, graph: &Graph, state: &Value) -> Result<(), PruneError>;
 }
 
 /// Prunes the groups that axis unification found, by a criterion and a scheduler.
@@ -296,16 +336,6 @@ impl GroupPruner {
     /// The settings of the run.
     pub fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// The steps that were made.
-    pub fn steps_made(&self) -> usize {
-        self.step
-    }
-
-    /// What the network costs now.
-    pub fn counts(&self) -> Counts {
-        self.analysis.counts(&self.kept)
     }
 
     /// What stands in the way of running the code that was traced, instead of its graph, on the cut variables: the sizes that
@@ -500,6 +530,78 @@ impl Pruner for GroupPruner {
             Some(budget) => self.prunable(&groups).stop_after(&Plan::new(), budget, &self.standings),
             None => stop_reason(&groups, &self.settings.limits).expect("the limits were checked when the run began"),
         }
+    }
+
+    fn counts(&self) -> Counts {
+        self.analysis.counts(&self.kept)
+    }
+
+    fn steps(&self) -> usize {
+        self.settings.steps
+    }
+
+    fn steps_made(&self) -> usize {
+        self.step
+    }
+
+    fn pass(&mut self, steps: usize) {
+        let last = self.settings.steps.saturating_sub(1);
+        self.step = self.step.max(last.min(self.step.saturating_add(steps)));
+    }
+
+    fn calibrate(
+        &mut self,
+        module: &GraphModule,
+        loader: &dyn Loader,
+        loss: Option<Loss<'_>>,
+    ) -> Result<(), PruneError> {
+        if self.settings.needs().is_empty() { Ok(()) } else { self.gather(module, loader, loss).map(drop) }
+    }
+
+    fn state(&self) -> Result<Value, PruneError> {
+        let settings = serde_json::to_value(&self.settings)?;
+        let left = self.kept.groups(&self.analysis);
+        Ok(serde_json::to_value(State { settings, step: self.step, left, standings: self.standings.clone() })?)
+    }
+
+    fn restore(&mut self, graph: &Graph, state: &Value) -> Result<(), PruneError> {
+        let state = State::deserialize(state)?;
+        if let Some(what) = difference(&serde_json::to_value(&self.settings)?, &state.settings, "settings") {
+            return Err(PruneError::OtherRun { what });
+        }
+        let kept = Kept::of_groups(&self.analysis, &state.left).map_err(|what| PruneError::OtherRun { what })?;
+        if self.analysis.rewrite(&kept) != *graph {
+            return Err(PruneError::OtherRun { what: "the network is another".to_owned() });
+        }
+        self.groups = self.analysis.groups_left(&kept);
+        self.kept = kept;
+        self.step = state.step;
+        self.standings = state.standings;
+        self.signals = Signals::default();
+        Ok(())
+    }
+}
+
+/// Where a run is.
+#[derive(Serialize, Deserialize)]
+struct State {
+    settings: Value,
+    step: usize,
+    /// The coordinates that are left of each group that was cut.
+    left: BTreeMap<GroupId, Vec<u32>>,
+    standings: Vec<Standing>,
+}
+
+/// Where two settings differ first, and how.
+pub(crate) fn difference(own: &Value, other: &Value, place: &str) -> Option<String> {
+    match (own, other) {
+        (Value::Object(own), Value::Object(other)) => {
+            let keys: BTreeSet<_> = own.keys().chain(other.keys()).collect();
+            let at = |map: &serde_json::Map<String, Value>, key: &str| map.get(key).cloned().unwrap_or_default();
+            keys.into_iter().find_map(|key| difference(&at(own, key), &at(other, key), &format!("{place}.{key}")))
+        }
+        _ if own == other => None,
+        _ => Some(format!("{place} is {own} here and was {other} then")),
     }
 }
 

@@ -6,6 +6,7 @@
 mod attention;
 mod ffi;
 mod operator;
+mod random;
 mod recorder;
 mod tensors;
 
@@ -14,6 +15,7 @@ use std::ptr;
 
 pub(crate) use attention::DifferentiableAttention;
 pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
+pub use random::{random_state, set_random_state};
 pub(crate) use recorder::{Entry, Record, Recorder};
 pub use tensors::{Form, fold, gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
 pub(crate) use tensors::{view_as, widened};

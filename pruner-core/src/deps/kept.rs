@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::deps::Analysis;
 use crate::deps::expr::Expr;
 use crate::deps::layout::Layout;
+use crate::deps::{Analysis, AxisGroup, Group as _};
 use crate::ids::{AxisId, GroupId, ValueId};
 use crate::ops::Term;
 
@@ -51,6 +51,31 @@ impl Kept {
                 left.insert(at, coordinate);
             }
         }
+    }
+
+    /// The coordinates left of each group that was cut.
+    pub fn groups(&self, analysis: &Analysis) -> BTreeMap<GroupId, Vec<u32>> {
+        let cut = |group: &AxisGroup| Some((group.id(), self.of(group.axis())?.to_vec()));
+        analysis.groups().iter().filter_map(cut).collect()
+    }
+
+    /// What [`groups`](Self::groups) gave.
+    ///
+    /// # Errors
+    ///
+    /// Which group cannot have been left like that.
+    pub fn of_groups(analysis: &Analysis, left: &BTreeMap<GroupId, Vec<u32>>) -> Result<Self, String> {
+        let mut kept = Self::all();
+        for (&id, left) in left {
+            let group = analysis.groups().get(id.index()).filter(|group| group.pin().is_none());
+            let group = group.ok_or_else(|| format!("the network has no group {id} that could be cut"))?;
+            let ascend = left.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascend || left.is_empty() || left.last().is_some_and(|&last| last as usize >= group.initial_size()) {
+                return Err(format!("group {id} has {} coordinates, of which others are left", group.initial_size()));
+            }
+            kept.left.insert(group.axis(), left.clone());
+        }
+        Ok(kept)
     }
 
     fn left_of(&mut self, analysis: &Analysis, group: GroupId) -> &mut Vec<u32> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Device, Kind, Tensor};
 
-use super::save::bytes;
+use super::bytes;
 use super::{ExecError, GraphModule};
 use crate::aten::{AtenError, view_as};
 use crate::deps::{Analysis, Kept};

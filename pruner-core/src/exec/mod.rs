@@ -9,6 +9,7 @@ pub use load::LoadError;
 pub use module::GraphModule;
 pub use program::{Hooks, Observer, Program, Tap};
 pub use save::SaveError;
+pub(crate) use save::bytes;
 
 use crate::aten::AtenError;
 use crate::ids::ValueId;

@@ -129,7 +129,7 @@ impl Source for Running<'_> {
 }
 
 /// The bytes of the elements of a tensor, row by row.
-pub(super) fn bytes(tensor: &Tensor) -> Result<Vec<u8>, AtenError> {
+pub(crate) fn bytes(tensor: &Tensor) -> Result<Vec<u8>, AtenError> {
     let failed = |error: tch::TchError| AtenError::new(error.to_string());
     let plain = || {
         let resolved = tensor.detach().f_resolve_conj()?.f_resolve_neg()?;

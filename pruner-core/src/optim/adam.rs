@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
-use super::{Follow, FollowError, OptimError, Optimizer, batches, call_fused, check_state};
+use super::{Follow, FollowError, OptimError, Optimizer, batches, call_fused, check_state, named_state, state_name};
 
 /// How weight decay works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +94,12 @@ pub struct AdamW {
     state: BTreeMap<String, Moments>,
 }
 
+/// What a state is called.
+const MEAN: &str = "mean";
+const SQUARE: &str = "square";
+const LARGEST_SQUARE: &str = "largest-square";
+const STEPS: &str = "steps";
+
 /// What is remembered of the gradients of a parameter.
 #[derive(Debug)]
 struct Moments {
@@ -163,6 +169,38 @@ impl Optimizer for AdamW {
 
     fn set_lr(&mut self, lr: f64) {
         self.settings.lr = lr;
+    }
+
+    fn state(&self) -> BTreeMap<String, Tensor> {
+        let of = |(parameter, moments): (&String, &Moments)| {
+            let named = |what, tensor| named_state(what, parameter, tensor);
+            let largest = moments.largest_square.as_ref().map(|tensor| named(LARGEST_SQUARE, tensor));
+            let own = [named(MEAN, &moments.mean), named(SQUARE, &moments.square), named(STEPS, &moments.steps)];
+            own.into_iter().chain(largest).collect::<Vec<_>>()
+        };
+        self.state.iter().flat_map(of).collect()
+    }
+
+    fn set_state(&mut self, state: BTreeMap<String, Tensor>) -> Result<(), OptimError> {
+        let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
+        for (name, tensor) in state {
+            let unknown = || OptimError::UnknownState(name.clone());
+            let (what, parameter) = state_name(&self.parameters, &name)?;
+            if !moments.contains_key(parameter) {
+                let (_, variable) = self.parameters.iter().find(|(own, _)| own == parameter).ok_or_else(unknown)?;
+                moments.insert(parameter.to_owned(), Moments::new(variable, self.settings.amsgrad));
+            }
+            let of_parameter = moments.get_mut(parameter).ok_or_else(unknown)?;
+            match (what, &mut of_parameter.largest_square) {
+                (MEAN, _) => of_parameter.mean = tensor,
+                (SQUARE, _) => of_parameter.square = tensor,
+                (STEPS, _) => of_parameter.steps = tensor,
+                (LARGEST_SQUARE, Some(largest)) => *largest = tensor,
+                _ => return Err(unknown()),
+            }
+        }
+        self.state = moments;
+        Ok(())
     }
 
     fn step(&mut self) -> Result<(), OptimError> {

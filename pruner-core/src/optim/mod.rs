@@ -3,6 +3,8 @@
 mod adam;
 mod sgd;
 
+use std::collections::BTreeMap;
+
 use tch::{Device, Kind, Tensor, nn};
 
 pub use adam::{AdamW, AdamWSettings, Decay};
@@ -105,6 +107,9 @@ pub enum OptimError {
         /// The parameter.
         parameter: String,
     },
+    /// A state is not one of this kind of optimiser, or of other parameters.
+    #[error("the optimiser has no state `{0}`: it is of another optimiser, or of another network")]
+    UnknownState(String),
     /// The fused kernel failed.
     #[error("{operator}: {source}")]
     Kernel {
@@ -125,6 +130,12 @@ pub trait Optimizer: Follow {
 
     /// Sets the learning rate.
     fn set_lr(&mut self, lr: f64);
+
+    /// All that it remembers beside its settings, by names of its own; the tensors are shared.
+    fn state(&self) -> BTreeMap<String, Tensor>;
+
+    /// Remembers what [`state`](Self::state) gave, and forgets all else. Nothing has changed where an error is returned.
+    fn set_state(&mut self, state: BTreeMap<String, Tensor>) -> Result<(), OptimError>;
 
     /// Moves every parameter that has a gradient and is not frozen.
     fn step(&mut self) -> Result<(), OptimError>;
@@ -234,6 +245,18 @@ fn is_dense(shape: &[i64], strides: &[i64]) -> bool {
         expected *= **size;
         fits
     }) || shape.contains(&0)
+}
+
+/// A state by the name of what it is and of its parameter.
+fn named_state(what: &str, parameter: &str, tensor: &Tensor) -> (String, Tensor) {
+    (format!("{what}/{parameter}"), tensor.shallow_clone())
+}
+
+/// The parts of a name that [`named_state`] gave, if the parameter is one of these.
+fn state_name<'a>(parameters: &[(String, Tensor)], name: &'a str) -> Result<(&'a str, &'a str), OptimError> {
+    name.split_once('/')
+        .filter(|(_, parameter)| parameters.iter().any(|(own, _)| own == parameter))
+        .ok_or_else(|| OptimError::UnknownState(name.to_owned()))
 }
 
 /// State of a parameter that is of its shape.

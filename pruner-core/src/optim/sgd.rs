@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::{Follow, FollowError, OptimError, Optimizer, batches, call_fused, check_state};
+use super::{Follow, FollowError, OptimError, Optimizer, batches, call_fused, check_state, named_state, state_name};
 
 /// Settings of [`Sgd`].
 #[derive(Clone, Debug, PartialEq)]
@@ -107,6 +107,22 @@ impl Optimizer for Sgd {
 
     fn set_lr(&mut self, lr: f64) {
         self.settings.lr = lr;
+    }
+
+    fn state(&self) -> BTreeMap<String, Tensor> {
+        self.momentum.iter().map(|(parameter, momentum)| named_state("momentum", parameter, momentum)).collect()
+    }
+
+    fn set_state(&mut self, state: BTreeMap<String, Tensor>) -> Result<(), OptimError> {
+        let mut momentum = BTreeMap::new();
+        for (name, tensor) in state {
+            match state_name(&self.parameters, &name)? {
+                ("momentum", parameter) => drop(momentum.insert(parameter.to_owned(), tensor)),
+                _ => return Err(OptimError::UnknownState(name)),
+            }
+        }
+        self.momentum = momentum;
+        Ok(())
     }
 
     fn step(&mut self) -> Result<(), OptimError> {

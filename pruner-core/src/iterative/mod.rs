@@ -1,0 +1,377 @@
+//! Iterative pruning: steps of a pruner, each followed by training only where there is something to recover from.
+//!
+//! [`IterativePruning`] makes the steps of a [`Pruner`], trains and judges by what the user brings as [`Training`], and tells every
+//! [`Observer`] what happens as typed [`events`](crate::events). With a checkpoint it can be killed at any moment and goes on to the same end.
+
+mod error;
+mod observe;
+mod progress;
+mod resume;
+mod settings;
+mod training;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use error::IterativeError;
+pub use observe::{Doing, JsonLines, Observer, Progress};
+pub use progress::Bars;
+pub use settings::{IterativeSettings, SettingsError, Stride};
+pub use training::{AnyError, Closures, Epoch, Network, Training};
+
+use crate::calibration::{Loader, Loss};
+use crate::events::{Event, History, Stage, Stop, TrainPolicy};
+use crate::pruner::Pruner;
+use crate::snapshot::Snapshot;
+
+/// What is done next.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+enum Phase {
+    /// The network is judged before the first step.
+    Begin,
+    /// A step is planned and made.
+    Step,
+    /// Of the epochs after a step so many are over.
+    Train { done: usize },
+    /// The network is judged after its training.
+    Judge,
+    /// Of the epochs after the last step so many are over.
+    Finish { done: usize, stop: Stop },
+    /// The run is over.
+    End { stop: Stop },
+}
+
+/// Where a run is, beside its pruner.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Position {
+    phase: Phase,
+    /// How many steps of the scheduler the next cut takes.
+    stride: usize,
+    /// The epochs that were trained.
+    epochs: usize,
+    /// The quality before the first step, and after the last that stands.
+    dense_quality: f64,
+    quality: f64,
+    /// Why the run is over once the training after this step is.
+    stop: Option<Stop>,
+    /// Whether the last step pruned something.
+    pruned: bool,
+}
+
+/// The network before a step that may be taken back.
+struct Before {
+    network: Snapshot,
+    pruner: Value,
+    step: usize,
+}
+
+/// Makes the steps of a pruner, and trains where that is worth its while.
+///
+/// It stops when the target is reached, when nothing more can be pruned or when the quality may fall no further, and says which. Each part
+/// of the work can be had one at a time by [`advance`](Self::advance); [`run`](Self::run) does all of it.
+pub struct IterativePruning<'a, P> {
+    pruner: P,
+    settings: IterativeSettings,
+    at: Position,
+    before: Option<Before>,
+    history: History,
+    observers: Vec<Box<dyn Observer + 'a>>,
+    calibration: Option<(&'a dyn Loader, Option<Loss<'a>>)>,
+    checkpoint: Option<PathBuf>,
+    /// Whether the network may differ from the one that signals were last gathered of.
+    gather: bool,
+}
+
+impl<'a, P: Pruner> IterativePruning<'a, P> {
+    /// A run of a pruner that has made no step yet.
+    pub fn new(pruner: P, settings: IterativeSettings) -> Result<Self, IterativeError> {
+        settings.validate()?;
+        let at = Position {
+            phase: Phase::Begin,
+            stride: settings.first_stride(),
+            epochs: 0,
+            dense_quality: 0.0,
+            quality: 0.0,
+            stop: None,
+            pruned: false,
+        };
+        Ok(Self {
+            pruner,
+            settings,
+            at,
+            before: None,
+            history: History::default(),
+            observers: Vec::new(),
+            calibration: None,
+            checkpoint: None,
+            gather: true,
+        })
+    }
+
+    /// Tells an observer what happens: [`JsonLines`], [`Bars`], a closure.
+    #[must_use]
+    pub fn with_observer(mut self, observer: impl Observer + 'a) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// Gathers the signals that the criterion needs from these batches before each step.
+    #[must_use]
+    pub fn with_calibration(self, loader: &'a dyn Loader, loss: Option<Loss<'a>>) -> Self {
+        Self { calibration: Some((loader, loss)), ..self }
+    }
+
+    /// Keeps a checkpoint in a file: after every cut, epoch and judgement. See [`resume`](Self::resume).
+    #[must_use]
+    pub fn with_checkpoint(self, file: impl Into<PathBuf>) -> Self {
+        Self { checkpoint: Some(file.into()), ..self }
+    }
+
+    /// The pruner.
+    pub fn pruner(&self) -> &P {
+        &self.pruner
+    }
+
+    /// What happened so far.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// Why the run is over; `None` if it is not.
+    pub fn stopped(&self) -> Option<Stop> {
+        match self.at.phase {
+            Phase::End { stop } => Some(stop),
+            _ => None,
+        }
+    }
+
+    /// Goes on until the run is over, and says why it is.
+    pub fn run(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<Stop, IterativeError> {
+        loop {
+            if let Some(stop) = self.advance(network, training)? {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// Does the next part of the work: judges the network before the first step, makes a step, trains for an epoch, or judges what came of
+    /// it. Says why the run is over once it is; then it does nothing.
+    pub fn advance(
+        &mut self,
+        network: &mut Network<'_>,
+        training: &mut dyn Training,
+    ) -> Result<Option<Stop>, IterativeError> {
+        match self.at.phase {
+            Phase::Begin => self.begin(network, training)?,
+            Phase::Step => self.step(network, training)?,
+            Phase::Train { done } => self.train(network, training, done)?,
+            Phase::Judge => self.judge(network, training)?,
+            Phase::Finish { done, stop } => self.finish(network, training, done, stop)?,
+            Phase::End { stop } => return Ok(Some(stop)),
+        }
+        self.save(network, training)?;
+        Ok(self.stopped())
+    }
+
+    fn begin(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
+        self.emit(Event::Started {
+            measure: self.settings.measure.clone(),
+            steps: self.pruner.steps(),
+            train: self.settings.train,
+            epochs_per_step: self.settings.epochs_per_step,
+            final_epochs: self.settings.final_epochs,
+            counts: self.pruner.counts(),
+        })?;
+        self.at.dense_quality = self.evaluate(network, training, Stage::Dense)?;
+        self.at.quality = self.at.dense_quality;
+        self.at.stop = self.pruner.stop().map(|reason| Stop::Pruner { reason });
+        self.at.phase = self.next();
+        Ok(())
+    }
+
+    fn step(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
+        let _span = tracing::info_span!("step", step = self.pruner.steps_made() + self.at.stride).entered();
+        self.progress(Doing::Pruning);
+        if self.settings.max_drop.is_some() {
+            let network = Snapshot::take(network.module, network.optimizer);
+            self.before = Some(Before { network, pruner: self.pruner.state()?, step: self.pruner.steps_made() });
+        }
+        let start = Instant::now();
+        self.pruner.pass(self.at.stride - 1);
+        if let (Some((loader, loss)), true) = (self.calibration, self.gather) {
+            self.pruner.calibrate(network.module, loader, loss)?;
+            self.gather = false;
+        }
+        let selection = self.pruner.plan(network.module)?;
+        let (step, seconds) = (self.pruner.steps_made() + 1, start.elapsed().as_secs_f64());
+        self.emit(Event::Planned { step, coordinates: selection.plan().coordinates_cut(), seconds })?;
+        let report = self.pruner.apply(network.module, &mut network.optimizer, &selection)?;
+        let (pruned, worth_training, outcome) = (report.pruned(), report.should_train(), report.outcome.clone());
+        self.at.stop = report.stop.map(|reason| Stop::Pruner { reason });
+        self.at.pruned = pruned;
+        self.emit(Event::Applied { report: Box::new(report) })?;
+        if pruned {
+            self.gather = true;
+            self.evaluate(network, training, Stage::AfterCut)?;
+        }
+        if worth_training || self.settings.train == TrainPolicy::Always {
+            self.at.phase = if self.settings.epochs_per_step == 0 { Phase::Judge } else { Phase::Train { done: 0 } };
+            return Ok(());
+        }
+        self.emit(Event::Skipped { step, reason: outcome, epochs: self.settings.epochs_per_step })?;
+        if let Some(stride) = self.settings.stride {
+            self.set_stride((2 * self.at.stride).min(stride.max))?;
+        }
+        self.before = None;
+        self.at.phase = self.next();
+        Ok(())
+    }
+
+    fn train(
+        &mut self,
+        network: &mut Network<'_>,
+        training: &mut dyn Training,
+        done: usize,
+    ) -> Result<(), IterativeError> {
+        let epochs = self.settings.epochs_per_step;
+        self.epoch(network, training, (done + 1, epochs), false)?;
+        self.at.phase = if done + 1 < epochs { Phase::Train { done: done + 1 } } else { Phase::Judge };
+        Ok(())
+    }
+
+    fn judge(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
+        let quality = self.evaluate(network, training, Stage::AfterTraining)?;
+        let before = self.before.take();
+        let floor = self.settings.max_drop.map(|drop| self.at.dense_quality - drop);
+        if let (Some(floor), Some(before), true) = (floor, before, self.at.pruned)
+            && quality < floor
+        {
+            return self.revert(network, before, (quality, floor));
+        }
+        if let Some(stride) = self.settings.stride
+            && quality < self.at.quality - stride.allowed_drop
+        {
+            self.set_stride(self.at.stride.div_euclid(2).max(1))?;
+        }
+        self.at.quality = quality;
+        self.at.phase = self.next();
+        Ok(())
+    }
+
+    /// Takes the last step back, and goes on with a smaller one if there is one.
+    fn revert(
+        &mut self,
+        network: &mut Network<'_>,
+        before: Before,
+        (quality, floor): (f64, f64),
+    ) -> Result<(), IterativeError> {
+        let step = self.pruner.steps_made();
+        self.pruner.restore(before.network.graph(), &before.pruner)?;
+        before.network.restore(network.module, network.optimizer)?;
+        self.gather = true;
+        self.emit(Event::Reverted { step, quality, floor, back_to: before.step, counts: self.pruner.counts() })?;
+        let taken = step - before.step;
+        if self.settings.stride.is_some() && taken > 1 {
+            self.set_stride(taken / 2)?;
+            self.at.stop = None;
+            self.at.phase = Phase::Step;
+        } else {
+            self.at.phase = Phase::Finish { done: 0, stop: Stop::QualityFloor { quality, floor } };
+        }
+        Ok(())
+    }
+
+    fn finish(
+        &mut self,
+        network: &mut Network<'_>,
+        training: &mut dyn Training,
+        done: usize,
+        stop: Stop,
+    ) -> Result<(), IterativeError> {
+        let epochs = self.settings.final_epochs;
+        if done < epochs {
+            self.epoch(network, training, (done + 1, epochs), true)?;
+            self.at.phase = Phase::Finish { done: done + 1, stop };
+            return Ok(());
+        }
+        if epochs > 0 {
+            self.at.quality = self.evaluate(network, training, Stage::End)?;
+        }
+        let step = self.pruner.steps_made();
+        self.emit(Event::Stopped { step, reason: stop, counts: self.pruner.counts() })?;
+        self.at.phase = Phase::End { stop };
+        Ok(())
+    }
+
+    /// What follows a step that is over with its training.
+    fn next(&self) -> Phase {
+        self.at.stop.map_or(Phase::Step, |stop| Phase::Finish { done: 0, stop })
+    }
+
+    fn epoch(
+        &mut self,
+        network: &mut Network<'_>,
+        training: &mut dyn Training,
+        (epoch, epochs): (usize, usize),
+        is_final: bool,
+    ) -> Result<(), IterativeError> {
+        let (step, steps) = (self.pruner.steps_made(), self.pruner.steps());
+        let _span = tracing::info_span!("train", step, epoch).entered();
+        let at = Epoch { step, epoch, epochs, number: self.at.epochs, is_final };
+        let observers = &mut self.observers;
+        let mut told = |done: f64| {
+            let progress = Progress::new(step, steps, Doing::Training { epoch, epochs, done });
+            observers.iter_mut().for_each(|observer| observer.progress(progress));
+        };
+        told(0.0);
+        let cost = training.epoch(network, at, &mut told);
+        let cost = cost.map_err(|source| IterativeError::Train { step, epoch, source })?;
+        self.at.epochs += 1;
+        self.gather = true;
+        self.emit(Event::Trained { step, epoch, epochs, cost })
+    }
+
+    fn evaluate(
+        &mut self,
+        network: &mut Network<'_>,
+        training: &mut dyn Training,
+        stage: Stage,
+    ) -> Result<f64, IterativeError> {
+        let step = self.pruner.steps_made();
+        let _span = tracing::info_span!("evaluate", step).entered();
+        self.progress(Doing::Evaluating);
+        let start = Instant::now();
+        let quality = training.evaluate(network).map_err(|source| IterativeError::Evaluate { step, source })?;
+        if !quality.is_finite() {
+            return Err(IterativeError::Quality { step, stage, quality });
+        }
+        self.emit(Event::Evaluated { step, stage, quality, seconds: start.elapsed().as_secs_f64() })?;
+        Ok(quality)
+    }
+
+    fn set_stride(&mut self, stride: usize) -> Result<(), IterativeError> {
+        let from = std::mem::replace(&mut self.at.stride, stride);
+        if from == stride {
+            return Ok(());
+        }
+        self.emit(Event::StrideChanged { step: self.pruner.steps_made(), from, to: stride })
+    }
+
+    fn emit(&mut self, event: Event) -> Result<(), IterativeError> {
+        tracing::debug!(?event);
+        self.history.push(event.clone());
+        for observer in &mut self.observers {
+            observer.event(&event)?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self, doing: Doing) {
+        let progress = Progress::new(self.pruner.steps_made() + 1, self.pruner.steps(), doing);
+        self.observers.iter_mut().for_each(|observer| observer.progress(progress));
+    }
+}
