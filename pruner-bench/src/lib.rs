@@ -2,8 +2,11 @@
 
 pub mod data;
 pub mod demo;
+pub mod fine_tuning;
+pub mod machine;
 pub mod models;
 pub mod quality;
 pub mod rng;
+pub mod skip;
 pub mod synthetic;
 pub mod train;

@@ -1,13 +1,12 @@
 //! Training and judging of classifiers, with the seconds and multiply-accumulates they cost.
 
 use std::f64::consts::PI;
-use std::ops::AddAssign;
 use std::time::Instant;
 
+use pruner_core::events::Cost;
 use pruner_core::exec::{ExecError, GraphModule, Mode};
 use pruner_core::optim::{OptimError, Optimizer, backward};
 use pruner_core::pruner::PruneError;
-use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Split;
@@ -71,25 +70,6 @@ pub struct Training {
     pub macs_per_image: u64,
 }
 
-/// What training cost and how it ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Cost {
-    /// Seconds by the clock.
-    pub seconds: f64,
-    /// Multiply-accumulates, a backward pass counted as two forward passes.
-    pub macs: u64,
-    /// Images, each as often as it was seen.
-    pub images: usize,
-}
-
-impl AddAssign for Cost {
-    fn add_assign(&mut self, other: Self) {
-        self.seconds += other.seconds;
-        self.macs += other.macs;
-        self.images += other.images;
-    }
-}
-
 /// Trains a classifier by the cross-entropy of its logits. `after_batch` is told the part that is over.
 pub fn train(
     net: &GraphModule,
@@ -138,7 +118,13 @@ pub fn train_with(
         after_batch((seen as f64 / training.images as f64).min(1.0));
     }
     wait_for(data.labels.device());
-    Ok(Cost { seconds: start.elapsed().as_secs_f64(), macs: 3 * training.macs_per_image * seen as u64, images: seen })
+    Ok(Cost {
+        seconds: start.elapsed().as_secs_f64(),
+        samples: seen as u64,
+        // A backward pass counts as two forward passes.
+        macs: 3 * training.macs_per_image * seen as u64,
+        joules: None,
+    })
 }
 
 /// The logits that a classifier gives to images.
@@ -232,7 +218,7 @@ mod tests {
         let after = evaluate(&net, &data, 64).expect("the network runs");
         assert!(before.accuracy < 0.5 && after.accuracy > 0.8, "{} to {}", before.accuracy, after.accuracy);
         assert!(after.loss < before.loss);
-        assert_eq!((cost.images, cost.macs), (5000, 3 * 100 * 5000));
+        assert_eq!((cost.samples, cost.macs), (5000, 3 * 100 * 5000));
         assert_eq!((told.len(), told.last()), (160, Some(&1.0)));
     }
 

@@ -89,7 +89,7 @@ fn savings_are_the_difference_of_the_two_runs() {
         let steps = steps(&report, run).iter().map(|step| &step["training"]).filter(|cost| !cost.is_null());
         let costs: Vec<&Value> = steps.chain([&report[run]["finish"]]).collect();
         let sum = |field: &str| costs.iter().map(|cost| number(&cost[field])).sum::<f64>();
-        (sum("macs"), sum("seconds"), sum("images"))
+        (sum("macs"), sum("seconds"), sum("samples"))
     };
     let ((macs, seconds, images), (all_macs, all_seconds, all_images)) = (training("skipping"), training("always"));
     let close = |a: &Value, b: f64| (number(a) - b).abs() <= 1e-9 * b.abs().max(1.0);

@@ -23,6 +23,8 @@ pub mod report;
 
 pub mod events;
 
+pub mod page;
+
 pub mod registry;
 
 pub mod files;

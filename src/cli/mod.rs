@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod prune;
 mod replay;
+mod report;
 mod run;
 mod samples;
 mod schema;
@@ -50,6 +51,8 @@ enum Command {
     Diff(diff::Diff),
     /// Make the cut of a manifest again.
     Replay(replay::Replay),
+    /// Make a page of a run of iterative pruning from its log.
+    Report(report::Report),
     /// Show what a model costs: parameters, multiply-accumulates, memory, latency.
     Stats(stats::Stats),
     /// List the criteria and schedulers that a config can name.
@@ -80,6 +83,7 @@ impl Cli {
             Command::Verify(verify) => return verify.run(output),
             Command::Diff(diff) => diff.run(output)?,
             Command::Replay(replay) => replay.run(output)?,
+            Command::Report(report) => report.run(output)?,
             Command::Stats(stats) => stats.run(output)?,
             Command::List(list) => list.run(output)?,
             Command::Schema(schema) => schema.run()?,

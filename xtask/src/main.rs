@@ -66,6 +66,15 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Prunes networks training after the steps that pruned something, and after all; writes docs/skip.md
+    ///
+    /// Half an hour on two cores; goes on from the results that are there. `cargo xtask skip --quick` takes seconds, and
+    /// `cargo xtask skip -- --help` lists all arguments.
+    Skip {
+        /// Arguments of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Brings the full Fashion-MNIST for the benchmarks
     Data {
         /// Where to put it
@@ -130,6 +139,11 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Quality { args } => {
             let libtorch = setup::ensure(root, false)?;
             quality::run(root, &libtorch, &args)
+        }
+        Task::Skip { args } => {
+            let libtorch = setup::ensure(root, false)?;
+            let run = ["run", "--package", "pruner-bench", "--bin", "skip", "--"];
+            cargo::run(cargo::command(root, &libtorch).args(run).args(args))
         }
         Task::Data { dir, subset } => {
             let dir = root.join(dir);

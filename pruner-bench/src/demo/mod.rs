@@ -15,20 +15,23 @@ use std::{fs, io};
 
 use pruner_core::deps::{Analysis, Kept};
 use pruner_core::equivalence::{CompareError, masked_equals_sliced};
+use pruner_core::events::{Cost, LogError, TrainPolicy, read_log};
 use pruner_core::exec::GraphModule;
+use pruner_core::iterative::{IterativeError, JsonLines};
 use pruner_core::optim::{Sgd, SgdSettings};
+use pruner_core::page;
 use pruner_core::pruner::PruneError;
 use pruner_core::trace::{TraceError, trace};
 use tch::nn::ModuleT as _;
 use tch::{Device, TchError, Tensor, nn};
 
-pub(crate) use options::use_threads;
 pub use options::{DeviceError, Options, Scale, parse_device};
-pub use prune::{Policy, Step};
+pub(crate) use options::{device_name, use_threads};
+pub use prune::Step;
 pub use result::{DemoReport, Dense, Run, Savings};
 
 use crate::data::{DataError, FashionMnist};
-use crate::train::{Cost, Evaluation, Schedule, TrainError, Training, evaluate, train};
+use crate::train::{Evaluation, Schedule, TrainError, Training, evaluate, train};
 use prune::{Pruned, prune};
 use show::Show;
 use watch::Bar;
@@ -79,6 +82,15 @@ pub enum DemoError {
     /// Pruning failed.
     #[error(transparent)]
     Prune(#[from] PruneError),
+    /// A run of pruning stopped before its end.
+    #[error(transparent)]
+    Iterative(#[from] IterativeError),
+    /// The log of a run cannot be read back.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A run came to its end and was not judged.
+    #[error("the run came to its end, and the network was never judged")]
+    NotJudged,
     /// The cut could not be compared with the masked network.
     #[error(transparent)]
     Compare(#[from] CompareError),
@@ -95,8 +107,8 @@ pub enum DemoError {
     },
 }
 
-/// Runs the demonstration: tells of it in `text`, shows how far it is on a terminal, and writes `pruned.safetensors` and
-/// `report.json` to the folder that the options name.
+/// Runs the demonstration: tells of it in `text`, shows how far it is on a terminal, and writes `pruned.safetensors`, `report.json`,
+/// `events.jsonl` and `report.html` to the folder that the options name.
 pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoError> {
     let start = Instant::now();
     let device = options.available_device()?;
@@ -119,30 +131,34 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
     let (mut network, mut other) = (dense.copy()?, dense.copy()?);
     let mut watch = Bar::new("pruning").with_rows(&mut show);
     let runs = [&mut network.module, &mut other.module];
-    let [skipping, always] = prune(runs, &data, &settings, &mut watch)?;
+    let log = out.join("events.jsonl");
+    let [skipping, always] = prune(runs, &data, &settings, &mut watch, JsonLines::new(&log))?;
     drop(watch);
+    let page = out.join("report.html");
+    let written = page::page("Demonstration", &read_log(&log)?);
+    fs::write(&page, written).map_err(|source| DemoError::Write { file: page.clone(), source })?;
     show.legend(&skipping.steps, settings.limits.round_to);
 
     let difference = dense.compare(&skipping, &data)?;
     let (weights, json) = (out.join("pruned.safetensors"), out.join("report.json"));
     network.vs.save(&weights)?;
     let report = DemoReport {
-        device: options::device_name(device),
+        device: device_name(device),
         threads,
         train_images: data.train.len(),
         test_images: data.test.len(),
         settings,
         dense: trained,
         savings: Savings::new(&skipping, &always, data.train.len()),
-        skipping: Run::new(Policy::WhenPruned, skipping, data.train.len()),
-        always: Run::new(Policy::Always, always, data.train.len()),
+        skipping: Run::new(TrainPolicy::WhenPruned, skipping, data.train.len()),
+        always: Run::new(TrainPolicy::Always, always, data.train.len()),
         masked_equals_sliced: difference,
         tensors: network.vs.variables().into_iter().map(|(name, tensor)| (name, tensor.size())).collect(),
         seconds: start.elapsed().as_secs_f64(),
     };
     result::write(&json, &report).map_err(|source| DemoError::Write { file: json.clone(), source })?;
     show.savings(&report);
-    show.end(&report, &weights, &json);
+    show.end(&report, &weights, &json, &page);
     Ok(report)
 }
 

@@ -126,7 +126,7 @@ pub fn parse_device(name: &str) -> Result<Device, DeviceError> {
 }
 
 /// The name of a device, as it is given.
-pub(super) fn device_name(device: Device) -> String {
+pub(crate) fn device_name(device: Device) -> String {
     match device {
         Device::Cpu => "cpu".to_owned(),
         Device::Cuda(index) => format!("cuda:{index}"),

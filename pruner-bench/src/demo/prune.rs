@@ -1,7 +1,13 @@
-//! The loop that the library is for: make a step of pruning, read its report, and train only where that is worth its while.
+//! The runs of the demonstration: iterative pruning that trains only where there is something to recover from, and beside it one that trains
+//! after every step.
+
+use std::cell::RefCell;
+use std::io;
 
 use pruner_core::deps::{Counts, Kept};
+use pruner_core::events::{Cost, Event, TrainPolicy};
 use pruner_core::exec::GraphModule;
+use pruner_core::iterative::{Doing, IterativePruning, IterativeSettings, JsonLines, Network, Observer, Progress};
 use pruner_core::optim::Sgd;
 use pruner_core::plan::Limits;
 use pruner_core::pruner::{GroupPruner, Pruner as _, Settings};
@@ -13,17 +19,8 @@ use serde::Serialize;
 use super::watch::Watch;
 use super::{DemoError, EVALUATION_BATCH, TRAINING_BATCH, sgd};
 use crate::data::FashionMnist;
-use crate::train::{Cost, Evaluation, Schedule, Training, evaluate, train};
-
-/// Which steps are followed by training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Policy {
-    /// Those that pruned something.
-    WhenPruned,
-    /// All, as is done where a step does not say whether it pruned anything.
-    Always,
-}
+use crate::fine_tuning::{FineTuning, FineTuningSettings};
+use crate::train::Evaluation;
 
 /// A step of pruning and the training after it.
 #[derive(Debug, Serialize)]
@@ -62,96 +59,122 @@ pub(super) fn settings(steps: usize, seed: u64) -> Settings {
 }
 
 /// A network that is being pruned in steps, each followed by half an epoch of training where the policy says so.
-pub(super) struct Pruning<'a> {
+struct Pruning<'a> {
     module: &'a mut GraphModule,
-    data: &'a FashionMnist,
-    policy: Policy,
-    pruner: GroupPruner,
     optimizer: Sgd,
-    evaluation: Evaluation,
-    steps: Vec<Step>,
+    training: FineTuning<'a>,
+    iterative: IterativePruning<'a, GroupPruner>,
 }
 
 impl<'a> Pruning<'a> {
-    /// A trained network before the first step.
-    pub(super) fn new(
+    fn new(
         module: &'a mut GraphModule,
         data: &'a FashionMnist,
         settings: Settings,
-        policy: Policy,
+        train: TrainPolicy,
     ) -> Result<Self, DemoError> {
-        let pruner = GroupPruner::new(module, settings)?;
-        let optimizer = Sgd::new(module.parameters(), sgd());
-        let evaluation = evaluate(module, &data.test, EVALUATION_BATCH)?;
-        Ok(Self { module, data, policy, pruner, optimizer, evaluation, steps: Vec::new() })
-    }
-
-    /// Makes a step, and trains where that is worth its while or the policy is to train always. `None` where the run is over.
-    pub(super) fn step(&mut self, after_batch: &mut dyn FnMut(f64)) -> Result<Option<&Step>, DemoError> {
-        if self.is_over() {
-            return Ok(None);
-        }
-        // Parameters, buffers and the momentum of the optimiser are cut together.
-        let report = self.pruner.step(self.module, &mut self.optimizer)?;
-        if report.pruned() {
-            self.evaluation = evaluate(self.module, &self.data.test, EVALUATION_BATCH)?;
-        }
-        let accuracy_after_cut = self.evaluation.accuracy;
-        let train = report.should_train() || self.policy == Policy::Always;
-        let training = if train { Some(self.train(self.data.train.len() / 2, after_batch)?) } else { None };
-        let accuracy_after_training = training.map(|_| self.evaluation.accuracy);
-        self.steps.push(Step { report, accuracy_after_cut, training, accuracy_after_training });
-        Ok(self.steps.last())
-    }
-
-    /// Trains what is left for an epoch.
-    pub(super) fn finish(mut self, after_batch: &mut dyn FnMut(f64)) -> Result<Pruned, DemoError> {
-        let finish = self.train(self.data.train.len(), after_batch)?;
-        let (counts, kept) = (self.pruner.counts(), self.pruner.kept().clone());
-        Ok(Pruned { steps: self.steps, finish, evaluation: self.evaluation, counts, kept })
-    }
-
-    fn is_over(&self) -> bool {
-        let settings = self.pruner.settings();
-        self.steps.len() == settings.steps || self.steps.last().is_some_and(|step| step.report.is_terminal())
-    }
-
-    fn train(&mut self, images: usize, after_batch: &mut dyn FnMut(f64)) -> Result<Cost, DemoError> {
-        let training = Training {
-            images,
+        let training = FineTuningSettings {
+            images: data.train.len() / 2,
+            final_images: data.train.len(),
             batch_size: TRAINING_BATCH,
-            schedule: Schedule::Cosine(0.05),
-            seed: self.pruner.settings().seed.wrapping_add(self.steps.len() as u64),
-            macs_per_image: self.pruner.counts().macs,
+            evaluation_batch: EVALUATION_BATCH,
+            lr: 0.05,
+            seed: settings.seed,
         };
-        let cost = train(self.module, &mut self.optimizer, &self.data.train, &training, after_batch)?;
-        self.evaluation = evaluate(self.module, &self.data.test, EVALUATION_BATCH)?;
-        Ok(cost)
+        let optimizer = Sgd::new(module.parameters(), sgd());
+        let pruner = GroupPruner::new(module, settings)?;
+        let iterative = IterativeSettings::default().with_final_epochs(1).with_train(train).with_measure("accuracy");
+        let iterative = IterativePruning::new(pruner, iterative)?;
+        Ok(Self { module, optimizer, training: FineTuning::new(data, training), iterative })
+    }
+
+    fn with_observer(mut self, observer: impl Observer + 'a) -> Self {
+        self.iterative = self.iterative.with_observer(observer);
+        self
+    }
+
+    /// Makes a step with what follows it; whether there is another.
+    fn step(&mut self) -> Result<bool, DemoError> {
+        let network = &mut Network { module: self.module, optimizer: &mut self.optimizer };
+        Ok(self.iterative.next_step(network, &mut self.training)?.is_none())
+    }
+
+    /// The steps that were made, with what followed each.
+    fn steps(&self) -> Vec<Step> {
+        let history = self.iterative.history();
+        let mut accuracy = history.summary().quality_before.unwrap_or_default();
+        let step = |(report, row): (&StepReport, pruner_core::events::Row)| {
+            let accuracy_after_cut = row.quality_after_cut.unwrap_or(accuracy);
+            accuracy = row.quality_after_training.unwrap_or(accuracy_after_cut);
+            Step {
+                report: report.clone(),
+                accuracy_after_cut,
+                training: (row.epochs > 0).then_some(row.cost),
+                accuracy_after_training: row.quality_after_training,
+            }
+        };
+        history.reports().zip(history.rows()).map(step).collect()
+    }
+
+    fn finish(self) -> Result<Pruned, DemoError> {
+        let (steps, pruner) = (self.steps(), self.iterative.pruner());
+        let (counts, kept) = (pruner.counts(), pruner.kept().clone());
+        let finish = self.iterative.history().final_cost();
+        let evaluation = self.training.into_evaluation().ok_or(DemoError::NotJudged)?;
+        Ok(Pruned { steps, finish, evaluation, counts, kept })
+    }
+}
+
+/// Tells how far both runs are together, the last epoch of each counting for two steps.
+struct Turn<'a, 'b> {
+    watch: &'a RefCell<&'b mut dyn Watch>,
+    /// 0 for the run whose turn is first, 1 for the other.
+    turn: f64,
+}
+
+impl Observer for Turn<'_, '_> {
+    fn event(&mut self, _event: &Event) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, Progress { step, steps, doing, .. }: Progress) {
+        let Doing::Training { is_final, done, .. } = doing else { return };
+        let before = if is_final { 2 * steps } else { 2 * step.saturating_sub(1) } as f64;
+        let weight = if is_final { 2.0 } else { 1.0 };
+        let all = 2.0 * (steps + 2) as f64;
+        self.watch.borrow_mut().part((before + weight * (self.turn + done)) / all);
     }
 }
 
 /// Prunes two copies of a trained network under both policies: a step of the one and a step of the other in turns, so that
-/// their seconds compare whatever else the machine does meanwhile.
+/// their seconds compare whatever else the machine does meanwhile. The first writes what happens to `log`.
 pub(super) fn prune(
     [skipping, always]: [&mut GraphModule; 2],
     data: &FashionMnist,
     settings: &Settings,
     watch: &mut dyn Watch,
+    log: JsonLines,
 ) -> Result<[Pruned; 2], DemoError> {
-    let mut skipping = Pruning::new(skipping, data, settings.clone(), Policy::WhenPruned)?;
-    let mut always = Pruning::new(always, data, settings.clone(), Policy::Always)?;
-    // The last epoch of each counts for two steps.
-    let all = 2.0 * (settings.steps + 2) as f64;
-    for step in 0..settings.steps {
-        let before = 2.0 * step as f64;
-        if let Some(step) = skipping.step(&mut |done| watch.part((before + done) / all))? {
-            watch.step(step);
+    let watch = RefCell::new(watch);
+    let mut skipping = Pruning::new(skipping, data, settings.clone(), TrainPolicy::WhenPruned)?
+        .with_observer(log)
+        .with_observer(Turn { watch: &watch, turn: 0.0 });
+    let mut always = Pruning::new(always, data, settings.clone(), TrainPolicy::Always)?
+        .with_observer(Turn { watch: &watch, turn: 1.0 });
+    let mut goes_on = [true, true];
+    let mut told = 0;
+    while goes_on.contains(&true) {
+        if goes_on[0] {
+            goes_on[0] = skipping.step()?;
+            let steps = skipping.steps();
+            steps[told..].iter().for_each(|step| watch.borrow_mut().step(step));
+            told = steps.len();
         }
-        always.step(&mut |done| watch.part((before + 1.0 + done) / all))?;
+        if goes_on[1] {
+            goes_on[1] = always.step()?;
+        }
     }
-    let before = 2.0 * settings.steps as f64;
-    let skipping = skipping.finish(&mut |done| watch.part((before + 2.0 * done) / all))?;
-    watch.finish(&skipping);
-    let always = always.finish(&mut |done| watch.part((before + 2.0 + 2.0 * done) / all))?;
-    Ok([skipping, always])
+    let skipping = skipping.finish()?;
+    watch.borrow_mut().finish(&skipping);
+    Ok([skipping, always.finish()?])
 }

@@ -6,11 +6,12 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use pruner_core::deps::Counts;
+use pruner_core::events::{Cost, TrainPolicy};
 use pruner_core::pruner::Settings;
 use serde::Serialize;
 
-use super::prune::{Policy, Pruned, Step};
-use crate::train::{Cost, standard_error};
+use super::prune::{Pruned, Step};
+use crate::train::standard_error;
 
 /// What the demonstration found.
 #[derive(Debug, Serialize)]
@@ -69,7 +70,7 @@ impl Dense {
 #[non_exhaustive]
 pub struct Run {
     /// Which steps were followed by training.
-    pub policy: Policy,
+    pub policy: TrainPolicy,
     /// Passes over the images.
     pub epochs: f64,
     /// What they cost together.
@@ -85,7 +86,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub(super) fn new(policy: Policy, run: Pruned, train_images: usize) -> Self {
+    pub(super) fn new(policy: TrainPolicy, run: Pruned, train_images: usize) -> Self {
         let training = trained(&run);
         let epochs = passes(training, train_images);
         let Pruned { steps, finish, evaluation, counts, .. } = run;
@@ -103,7 +104,7 @@ fn trained(run: &Pruned) -> Cost {
 
 /// How often all images were seen.
 fn passes(cost: Cost, train_images: usize) -> f64 {
-    cost.images as f64 / train_images as f64
+    cost.samples as f64 / train_images as f64
 }
 
 /// What was saved by training only after steps that pruned something.

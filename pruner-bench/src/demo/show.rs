@@ -151,7 +151,7 @@ impl<'a> Show<'a> {
         }
     }
 
-    pub(super) fn end(&mut self, report: &DemoReport, weights: &Path, json: &Path) {
+    pub(super) fn end(&mut self, report: &DemoReport, weights: &Path, json: &Path, page: &Path) {
         let (before, after) = (report.dense.counts, report.skipping.counts);
         self.line("");
         self.line(format_args!(
@@ -167,6 +167,7 @@ impl<'a> Show<'a> {
         self.line(format_args!("does, to {:.0e} of the largest output", report.masked_equals_sliced));
         self.line(format_args!("Pruned weights: {}", weights.display()));
         self.line(format_args!("Every step and number: {}", json.display()));
+        self.line(format_args!("A page to look at: {}", page.display()));
         self.line(format_args!("{:.0} seconds in all", report.seconds));
     }
 }

@@ -16,6 +16,7 @@ use super::dense::{self, EVALUATION_BATCH};
 use super::options::Scale;
 use super::row::{Accuracies, Cell, Dense, Outcome, Row};
 use crate::data::{FashionMnist, Split};
+use crate::fine_tuning::counts;
 use crate::train::{Schedule, Training, evaluate, train};
 
 /// Images that calibration runs at once, and those to a step of the optimiser after pruning.
@@ -68,7 +69,7 @@ impl<'a> Bench<'a> {
         tune: bool,
         start: Instant,
     ) -> Result<Row, QualityError> {
-        let counts = dense::counts(module)?;
+        let counts = counts(module)?;
         let accuracy = |module: &GraphModule| evaluate(module, &self.data.test, EVALUATION_BATCH);
         let mut accuracies = Accuracies {
             macs_gone: gone(dense.macs, counts.macs),

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use pruner_core::deps::{Analysis, Counts, Kept};
+use pruner_core::deps::Counts;
 use pruner_core::exec::{GraphModule, Mode};
 use pruner_core::optim::{AdamW, AdamWSettings, Optimizer, Sgd, SgdSettings};
-use pruner_core::pruner::PruneError;
 use pruner_core::pt2::Pt2;
 use pruner_core::trace::trace;
 use tch::nn::ModuleT as _;
@@ -18,6 +17,7 @@ use super::models::Model;
 use super::options::Scale;
 use super::row::Dense;
 use crate::data::FashionMnist;
+use crate::fine_tuning::counts;
 use crate::train::{Schedule, Training, evaluate, train};
 
 /// Images that a network is traced with: the sizes of a batch of one are taken for the network's own.
@@ -99,13 +99,4 @@ pub(super) fn optimizer(model: Model, module: &GraphModule) -> (Box<dyn Optimize
 /// The network of an archive.
 pub(super) fn load(archive: &Path) -> Result<GraphModule, QualityError> {
     Ok(GraphModule::load(&Pt2::open(archive)?, Device::Cpu)?)
-}
-
-/// What a network costs; its multiply-accumulates are those of one sample.
-pub(super) fn counts(module: &GraphModule) -> Result<Counts, QualityError> {
-    let analysis = Analysis::new(module.graph()).map_err(PruneError::from)?;
-    let mut counts = analysis.counts(&Kept::all());
-    let batch = module.graph().inputs().first().and_then(|&input| module.graph().shape(input).first().copied());
-    counts.macs /= batch.unwrap_or(1).max(1) as u64;
-    Ok(counts)
 }

@@ -19,6 +19,7 @@ use super::dense;
 use super::options::{Options, Scale};
 use super::peer::ask;
 use super::row::{Cosine, Encoded, Part};
+use crate::fine_tuning::counts;
 
 /// Sentences that are run at once.
 const BATCH: i64 = 16;
@@ -114,14 +115,14 @@ impl Encoder {
     pub(super) fn measure(&self, wanted: Wanted) -> Result<Encoded, QualityError> {
         let start = Instant::now();
         let mut module = dense::load(&self.archive)?;
-        let before = dense::counts(&module)?;
+        let before = counts(&module)?;
         let limits = Limits::default().with_scope(Scope::Isomorphic);
         let limits = wanted.part.ignored().into_iter().fold(limits, Limits::with_ignored);
         let settings = Settings::new(wanted.criterion.importance(), Box::new(OneShot::default())).with_limits(limits);
         let calibration = Calibration { loader: &self.calibration, loss: &distance };
         let cosine = match cut(&mut module, settings, f64::from(wanted.percent) / 100.0, &calibration) {
             Ok(_) => {
-                let after = dense::counts(&module)?;
+                let after = counts(&module)?;
                 let (macs_gone, params_gone) = (gone(before.macs, after.macs), gone(before.params, after.params));
                 Some(Cosine { mean: self.cosine(&module)?, macs_gone, params_gone })
             }

@@ -76,7 +76,7 @@ pub struct Summary {
     pub evaluation_seconds: f64,
     /// The quality before the first step.
     pub quality_before: Option<f64>,
-    /// The last quality.
+    /// The quality of the network as it is.
     pub quality_after: Option<f64>,
     /// The network before the first step.
     pub before: Counts,
@@ -119,7 +119,18 @@ impl History {
         })
     }
 
-    /// Every step with what followed it, in the order in which they were made.
+    /// What the epochs after the last step cost.
+    pub fn final_cost(&self) -> Cost {
+        let mut all = Cost::default();
+        for event in &self.events {
+            if let Event::Trained { is_final: true, cost, .. } = event {
+                all += *cost;
+            }
+        }
+        all
+    }
+
+    /// Every step with what followed it, in the order in which they were made; the epochs after the last are not of it.
     pub fn rows(&self) -> Vec<Row> {
         let mut rows: Vec<Row> = Vec::new();
         for event in &self.events {
@@ -136,12 +147,12 @@ impl History {
             let Some(row) = rows.last_mut() else { continue };
             match event {
                 Event::Skipped { epochs, .. } => row.epochs_skipped += epochs,
-                Event::Trained { cost, .. } => {
+                Event::Trained { is_final: false, cost, .. } => {
                     row.epochs += 1;
                     row.cost += *cost;
                 }
                 Event::Evaluated { stage: Stage::AfterCut, quality, .. } => row.quality_after_cut = Some(*quality),
-                Event::Evaluated { stage: Stage::AfterTraining | Stage::End, quality, .. } => {
+                Event::Evaluated { stage: Stage::AfterTraining, quality, .. } => {
                     row.quality_after_training = Some(*quality);
                 }
                 Event::Reverted { .. } => row.reverted = true,
@@ -170,10 +181,15 @@ impl History {
     /// The run in numbers.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
+        // The quality after the last step that stands.
+        let mut standing = None;
         for event in &self.events {
             match event {
                 Event::Started { counts, .. } => (summary.before, summary.after) = (*counts, *counts),
-                Event::Planned { seconds, .. } => summary.pruning_seconds += seconds,
+                Event::Planned { seconds, .. } => {
+                    standing = summary.quality_after;
+                    summary.pruning_seconds += seconds;
+                }
                 Event::Applied { report } => {
                     summary.steps += 1;
                     summary.steps_pruned += usize::from(report.pruned());
@@ -190,10 +206,11 @@ impl History {
                     summary.evaluation_seconds += seconds;
                     summary.quality_after = Some(*quality);
                     if *stage == Stage::Dense {
-                        summary.quality_before = Some(*quality);
+                        (summary.quality_before, standing) = (Some(*quality), Some(*quality));
                     }
                 }
                 Event::Reverted { counts, .. } => {
+                    summary.quality_after = standing;
                     summary.steps_reverted += 1;
                     summary.after = *counts;
                 }

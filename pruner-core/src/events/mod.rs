@@ -72,6 +72,8 @@ pub enum Event {
         epoch: usize,
         /// How many there are after the step.
         epochs: usize,
+        /// Whether it is one of those after the last step.
+        is_final: bool,
         /// What it cost.
         cost: Cost,
     },

@@ -71,8 +71,8 @@ struct Before {
 
 /// Makes the steps of a pruner, and trains where that is worth its while.
 ///
-/// It stops when the target is reached, when nothing more can be pruned or when the quality may fall no further, and says which. Each part
-/// of the work can be had one at a time by [`advance`](Self::advance); [`run`](Self::run) does all of it.
+/// It stops when the target is reached, when nothing more can be pruned or when the quality may fall no further, and says which. [`run`](Self::run)
+/// does all of it, [`next_step`](Self::next_step) a step and [`advance`](Self::advance) the least part.
 pub struct IterativePruning<'a, P> {
     pruner: P,
     settings: IterativeSettings,
@@ -153,6 +153,20 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     pub fn run(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<Stop, IterativeError> {
         loop {
             if let Some(stop) = self.advance(network, training)? {
+                return Ok(stop);
+            }
+        }
+    }
+
+    /// Goes on to the end of the next step with its training; the network is judged before the first. Says why the run is over once it is.
+    pub fn next_step(
+        &mut self,
+        network: &mut Network<'_>,
+        training: &mut dyn Training,
+    ) -> Result<Option<Stop>, IterativeError> {
+        loop {
+            let stop = self.advance(network, training)?;
+            if stop.is_some() || self.at.phase == Phase::Step {
                 return Ok(stop);
             }
         }
@@ -324,7 +338,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         let at = Epoch { step, epoch, epochs, number: self.at.epochs, is_final };
         let observers = &mut self.observers;
         let mut told = |done: f64| {
-            let progress = Progress::new(step, steps, Doing::Training { epoch, epochs, done });
+            let progress = Progress::new(step, steps, Doing::Training { epoch, epochs, is_final, done });
             observers.iter_mut().for_each(|observer| observer.progress(progress));
         };
         told(0.0);
@@ -332,7 +346,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         let cost = cost.map_err(|source| IterativeError::Train { step, epoch, source })?;
         self.at.epochs += 1;
         self.gather = true;
-        self.emit(Event::Trained { step, epoch, epochs, cost })
+        self.emit(Event::Trained { step, epoch, epochs, is_final, cost })
     }
 
     fn evaluate(

@@ -37,6 +37,8 @@ pub enum Doing {
         epoch: usize,
         /// How many there are after the step.
         epochs: usize,
+        /// Whether it is one of those after the last step.
+        is_final: bool,
         /// The part of the epoch that is over.
         done: f64,
     },

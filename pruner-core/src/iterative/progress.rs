@@ -57,9 +57,10 @@ impl Observer for Bars {
         let before = PARTS * step.saturating_sub(1) as u64;
         let (place, what) = match doing {
             Doing::Pruning => (before, "pruning".to_owned()),
-            Doing::Training { epoch, epochs, done } => {
+            Doing::Training { epoch, epochs, is_final, done } => {
                 let part = (epoch.saturating_sub(1) as f64 + done) / epochs.max(1) as f64;
-                (before + (PARTS as f64 * part) as u64, format!("training, epoch {epoch} of {epochs}"))
+                let place = if is_final { PARTS * steps as u64 } else { before + (PARTS as f64 * part) as u64 };
+                (place, format!("{} epoch {epoch} of {epochs}", if is_final { "last training," } else { "training," }))
             }
             Doing::Evaluating => (self.bar.position().max(before), "evaluating".to_owned()),
         };

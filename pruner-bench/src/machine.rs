@@ -1,0 +1,29 @@
+//! What a machine is, beside what was measured on it.
+
+use std::fs;
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use crate::demo::device_name;
+
+/// What a machine is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The device that was measured on: `cpu`, `cuda:0`.
+    pub device: String,
+    /// The model of the CPU; empty where it is not told.
+    pub cpu: String,
+    /// Its threads that libtorch uses.
+    pub threads: usize,
+}
+
+impl Machine {
+    /// The machine that this runs on, with the device that is measured.
+    pub fn here(device: Device) -> Self {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let cpu = model.map(|(_, name)| name.trim().to_owned()).unwrap_or_default();
+        Self { device: device_name(device), cpu, threads: tch::get_num_threads() as usize }
+    }
+}
