@@ -14,6 +14,16 @@ use pruner::trace::trace;
 use tch::nn::ModuleT as _;
 use tch::{Device, Kind, Tensor, nn};
 
+/// An epoch: all points once.
+fn train(network: &mut Network<'_>, points: &Tensor, classes: &Tensor) -> anyhow::Result<Cost> {
+    for batch in 0..16 {
+        let (xs, ys) = (points.narrow(0, 32 * batch, 32), classes.narrow(0, 32 * batch, 32));
+        let logits = &network.module.forward(&[xs], Mode::Train)?[0];
+        network.optimizer.backward_step(&logits.cross_entropy_for_logits(&ys))?;
+    }
+    Ok(Cost { samples: 512, ..Cost::default() })
+}
+
 fn main() -> anyhow::Result<()> {
     tch::manual_seed(0);
     let vs = nn::VarStore::new(Device::Cpu);
@@ -26,20 +36,18 @@ fn main() -> anyhow::Result<()> {
     let mut module = trace(&vs, &[points.narrow(0, 0, 1)], |inputs| vec![net.forward_t(&inputs[0], true)])?;
     let mut optimizer = Sgd::new(module.parameters(), SgdSettings::default().with_lr(0.05).with_momentum(0.9));
     let mut training = Closures::new(
-        |network: &mut Network<'_>, _epoch| {
-            for batch in 0..16 {
-                let (xs, ys) = (points.narrow(0, 32 * batch, 32), classes.narrow(0, 32 * batch, 32));
-                let logits = &network.module.forward(&[xs], Mode::Train)?[0];
-                network.optimizer.backward_step(&logits.cross_entropy_for_logits(&ys))?;
-            }
-            Ok(Cost { samples: 512, ..Cost::default() })
-        },
+        |network: &mut Network<'_>, _epoch| Ok(train(network, &points, &classes)?),
         |network: &mut Network<'_>| {
             let logits = &network.module.forward(&[points.shallow_clone()], Mode::Eval)?[0];
             Ok(logits.accuracy_for_logits(&classes).double_value(&[]))
         },
     );
 
+    // Pruned is what was trained.
+    let mut network = Network { module: &mut module, optimizer: &mut optimizer };
+    for _ in 0..30 {
+        train(&mut network, &points, &classes)?;
+    }
     let settings = Settings::new(Box::new(Magnitude::default()), Box::new(Cubic {}))
         .with_steps(12)
         .with_limits(Limits::new(0.5).with_round_to(8));

@@ -62,6 +62,7 @@ impl Snapshot {
     pub fn restore(&self, module: &mut GraphModule, optimizer: &mut dyn Optimizer) -> Result<(), RestoreError> {
         self.check(module)?;
         let copy = |tensor: &Tensor| tch::no_grad(|| tensor.copy());
+        let before = optimizer.state();
         let (mut swaps, mut constants) = (Vec::new(), Vec::new());
         for (id, value) in self.graph.stored() {
             let (Some(data), Some(variable)) = (self.tensors.get(&id), module.tensor(id)) else {
@@ -75,17 +76,17 @@ impl Snapshot {
             }
         }
         let prepared = module.prepare(self.graph.clone()).map_err(ApplyError::from)?;
-        let before = optimizer.state();
         optimizer.set_state(self.optimizer.iter().map(|(name, tensor)| (name.clone(), copy(tensor))).collect())?;
         if let Err(error) = swap_all(&swaps, &mut aten::replace) {
-            optimizer.set_state(before).expect("an optimiser takes the state that it gave");
+            // An optimiser takes the state that it gave.
+            optimizer.set_state(before)?;
             return Err(error.into());
         }
         optimizer.set_lr(self.lr);
-        for (id, tensor) in constants {
-            module.set_constant(id, tensor).expect("the value is a constant of the graph");
-        }
         module.install(prepared);
+        for (id, tensor) in constants {
+            module.set_constant(id, tensor).map_err(ApplyError::from)?;
+        }
         Ok(())
     }
 

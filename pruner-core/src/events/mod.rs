@@ -186,7 +186,7 @@ impl fmt::Display for Stop {
 /// What training cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// The time, in seconds.
+    /// The time, in seconds; what training says is 0 is measured for it.
     pub seconds: f64,
     /// The samples that were learnt from.
     pub samples: u64,

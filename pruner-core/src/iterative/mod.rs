@@ -264,7 +264,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         if let (Some(floor), Some(before), true) = (floor, before, self.at.pruned)
             && quality < floor
         {
-            return self.revert(network, before, (quality, floor));
+            return self.revert(network, &before, (quality, floor));
         }
         if let Some(stride) = self.settings.stride
             && quality < self.at.quality - stride.allowed_drop
@@ -280,7 +280,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     fn revert(
         &mut self,
         network: &mut Network<'_>,
-        before: Before,
+        before: &Before,
         (quality, floor): (f64, f64),
     ) -> Result<(), IterativeError> {
         let step = self.pruner.steps_made();
@@ -339,11 +339,17 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         let observers = &mut self.observers;
         let mut told = |done: f64| {
             let progress = Progress::new(step, steps, Doing::Training { epoch, epochs, is_final, done });
-            observers.iter_mut().for_each(|observer| observer.progress(progress));
+            for observer in observers.iter_mut() {
+                observer.progress(progress);
+            }
         };
         told(0.0);
+        let start = Instant::now();
         let cost = training.epoch(network, at, &mut told);
-        let cost = cost.map_err(|source| IterativeError::Train { step, epoch, source })?;
+        let mut cost = cost.map_err(|source| IterativeError::Train { step, epoch, source })?;
+        if cost.seconds == 0.0 {
+            cost.seconds = start.elapsed().as_secs_f64();
+        }
         self.at.epochs += 1;
         self.gather = true;
         self.emit(Event::Trained { step, epoch, epochs, is_final, cost })
@@ -377,15 +383,15 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
 
     fn emit(&mut self, event: Event) -> Result<(), IterativeError> {
         tracing::debug!(?event);
-        self.history.push(event.clone());
-        for observer in &mut self.observers {
-            observer.event(&event)?;
-        }
-        Ok(())
+        let told = self.observers.iter_mut().try_for_each(|observer| observer.event(&event));
+        self.history.push(event);
+        Ok(told?)
     }
 
     fn progress(&mut self, doing: Doing) {
         let progress = Progress::new(self.pruner.steps_made() + 1, self.pruner.steps(), doing);
-        self.observers.iter_mut().for_each(|observer| observer.progress(progress));
+        for observer in &mut self.observers {
+            observer.progress(progress);
+        }
     }
 }

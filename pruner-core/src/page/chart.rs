@@ -36,10 +36,12 @@ pub(super) fn quality(history: &History, measure: &str) -> String {
     for event in history.events() {
         match event {
             Event::Evaluated { step, stage, quality, .. } => {
-                let point = (*step as f64, *quality);
+                let step = *step as f64;
                 match stage {
-                    Stage::AfterCut => hollow.push(point),
-                    _ => line.push(point),
+                    Stage::AfterCut => hollow.push((step, *quality)),
+                    // Beside the last step, whose training has a point of its own.
+                    Stage::End => line.push((step + 0.5, *quality)),
+                    _ => line.push((step, *quality)),
                 }
                 last = Some(*quality);
             }

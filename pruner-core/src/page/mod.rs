@@ -99,14 +99,17 @@ fn charts(history: &History, rows: &[Row], measure: &str) -> Markup {
     html! {
         figure {
             (PreEscaped(chart::quality(history, measure)))
-            figcaption { "The " (measure) " after every cut (hollow) and after its training (full)." }
+            figcaption { "The " (measure) " after every cut (hollow), and after its training or at the end (full)." }
         }
         figure {
             (PreEscaped(chart::macs(history)))
             figcaption { "The multiply-accumulates that are left." }
         }
         p.legend {
-            span.skipped {} " training skipped: the step pruned nothing " span.reverted {} " step taken back"
+            @if rows.iter().any(|row| row.epochs_skipped > 0) {
+                span.skipped {} " training skipped: the step pruned nothing "
+            }
+            @if rows.iter().any(|row| row.reverted) { span.reverted {} " step taken back" }
         }
     }
 }

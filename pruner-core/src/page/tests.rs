@@ -1,6 +1,5 @@
 use super::*;
 use crate::events::{Cost, Event, Stage, TrainPolicy};
-use crate::plan::StopReason;
 use crate::report::{Counts, StepReport};
 
 /// The report of a step, as a log has it.
