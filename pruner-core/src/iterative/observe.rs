@@ -48,7 +48,7 @@ pub enum Doing {
 
 /// Is told what happens in a run.
 pub trait Observer {
-    /// Something happened. An error ends the run, after what happened is in its checkpoint.
+    /// Something happened. An error ends the run; one with a checkpoint can go on from the part of the work before.
     fn event(&mut self, event: &Event) -> io::Result<()>;
 
     /// The run goes on from a checkpoint; these are the events up to it, the last of which says so.
