@@ -298,3 +298,39 @@ fn a_quality_that_is_no_number_and_settings_that_make_no_sense_are_errors() {
         assert!(error.to_string().contains(name), "{error}");
     }
 }
+
+#[test]
+fn what_failed_once_can_be_tried_again_and_nothing_is_made_twice() {
+    let undisturbed = {
+        let mut net = net();
+        let mut optimizer = sgd(&net);
+        let mut iterative = IterativePruning::new(pruner(&net, in_eights()), IterativeSettings::default())
+            .expect("the settings are sound");
+        run(&mut net, &mut optimizer, &mut iterative, &|_| 0.5);
+        (short(iterative.history().events()), state(&net, &optimizer))
+    };
+    let mut net = net();
+    let mut optimizer = sgd(&net);
+    let mut iterative =
+        IterativePruning::new(pruner(&net, in_eights()), IterativeSettings::default()).expect("the settings are sound");
+    let inputs: Vec<Tensor> = net.inputs.iter().map(Tensor::shallow_clone).collect();
+    // Every other call fails.
+    let calls = Cell::new(0);
+    let fails = || {
+        calls.set(calls.get() + 1);
+        calls.get() % 2 == 1
+    };
+    let mut training = Closures::new(
+        |network: &mut Network<'_>, _| if fails() { Err("no power".into()) } else { train(network, &inputs) },
+        |_: &mut Network<'_>| if fails() { Err("no power".into()) } else { Ok(0.5) },
+    );
+    let mut network = Network { module: &mut net.module, optimizer: &mut optimizer };
+    let mut failed = 0;
+    while let Err(error) = iterative.run(&mut network, &mut training) {
+        assert!(error.to_string().ends_with("no power"), "{error}");
+        failed += 1;
+    }
+    assert!(failed > 6, "{failed}");
+    assert_eq!(short(iterative.history().events()), undisturbed.0);
+    assert_same(&state(&net, &optimizer), &undisturbed.1);
+}

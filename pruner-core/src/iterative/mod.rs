@@ -5,6 +5,7 @@
 
 mod error;
 mod observe;
+mod position;
 mod progress;
 mod resume;
 mod settings;
@@ -13,61 +14,18 @@ mod training;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 pub use error::IterativeError;
 pub use observe::{Doing, JsonLines, Observer, Progress};
 pub use progress::Bars;
 pub use settings::{IterativeSettings, SettingsError, Stride};
 pub use training::{AnyError, Closures, Epoch, Network, Training};
 
+use self::position::{Before, Phase, Position};
 use crate::calibration::{Loader, Loss};
 use crate::events::{Event, History, Stage, Stop, TrainPolicy};
 use crate::pruner::Pruner;
+use crate::report::StepReport;
 use crate::snapshot::Snapshot;
-
-/// What is done next.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind")]
-enum Phase {
-    /// The network is judged before the first step.
-    Begin,
-    /// A step is planned and made.
-    Step,
-    /// Of the epochs after a step so many are over.
-    Train { done: usize },
-    /// The network is judged after its training.
-    Judge,
-    /// Of the epochs after the last step so many are over.
-    Finish { done: usize, stop: Stop },
-    /// The run is over.
-    End { stop: Stop },
-}
-
-/// Where a run is, beside its pruner.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Position {
-    phase: Phase,
-    /// How many steps of the scheduler the next cut takes.
-    stride: usize,
-    /// The epochs that were trained.
-    epochs: usize,
-    /// The quality before the first step, and after the last that stands.
-    dense_quality: f64,
-    quality: f64,
-    /// Why the run is over once the training after this step is.
-    stop: Option<Stop>,
-    /// Whether the last step pruned something.
-    pruned: bool,
-}
-
-/// The network before a step that may be taken back.
-struct Before {
-    network: Snapshot,
-    pruner: Value,
-    step: usize,
-}
 
 /// Makes the steps of a pruner, and trains where that is worth its while.
 ///
@@ -90,15 +48,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     /// A run of a pruner that has made no step yet.
     pub fn new(pruner: P, settings: IterativeSettings) -> Result<Self, IterativeError> {
         settings.validate()?;
-        let at = Position {
-            phase: Phase::Begin,
-            stride: settings.first_stride(),
-            epochs: 0,
-            dense_quality: 0.0,
-            quality: 0.0,
-            stop: None,
-            pruned: false,
-        };
+        let at = Position::new(settings.first_stride());
         Ok(Self {
             pruner,
             settings,
@@ -181,7 +131,9 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     ) -> Result<Option<Stop>, IterativeError> {
         match self.at.phase {
             Phase::Begin => self.begin(network, training)?,
-            Phase::Step => self.step(network, training)?,
+            Phase::Step => self.step(network)?,
+            Phase::AfterCut => self.after_cut(network, training)?,
+            Phase::Idle => self.idle()?,
             Phase::Train { done } => self.train(network, training, done)?,
             Phase::Judge => self.judge(network, training)?,
             Phase::Finish { done, stop } => self.finish(network, training, done, stop)?,
@@ -192,14 +144,17 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     }
 
     fn begin(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
-        self.emit(Event::Started {
-            measure: self.settings.measure.clone(),
-            steps: self.pruner.steps(),
-            train: self.settings.train,
-            epochs_per_step: self.settings.epochs_per_step,
-            final_epochs: self.settings.final_epochs,
-            counts: self.pruner.counts(),
-        })?;
+        // Where judging failed, the run has begun already.
+        if self.history.events().is_empty() {
+            self.emit(Event::Started {
+                measure: self.settings.measure.clone(),
+                steps: self.pruner.steps(),
+                train: self.settings.train,
+                epochs_per_step: self.settings.epochs_per_step,
+                final_epochs: self.settings.final_epochs,
+                counts: self.pruner.counts(),
+            })?;
+        }
         self.at.dense_quality = self.evaluate(network, training, Stage::Dense)?;
         self.at.quality = self.at.dense_quality;
         self.at.stop = self.pruner.stop().map(|reason| Stop::Pruner { reason });
@@ -207,13 +162,62 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         Ok(())
     }
 
-    fn step(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
+    fn step(&mut self, network: &mut Network<'_>) -> Result<(), IterativeError> {
         let _span = tracing::info_span!("step", step = self.pruner.steps_made() + self.at.stride).entered();
         self.progress(Doing::Pruning);
         if self.settings.max_drop.is_some() {
             let network = Snapshot::take(network.module, network.optimizer);
             self.before = Some(Before { network, pruner: self.pruner.state()?, step: self.pruner.steps_made() });
         }
+        let was = self.pruner.state()?;
+        let report = match self.cut(network) {
+            Ok(report) => report,
+            Err(error) => {
+                // The steps that were passed over are still to be made, and what was gathered is forgotten with them.
+                self.pruner.restore(network.module.graph(), &was)?;
+                self.gather = true;
+                return Err(error);
+            }
+        };
+        self.at.stop = report.stop.map(|reason| Stop::Pruner { reason });
+        self.at.pruned = report.pruned();
+        self.gather = self.gather || report.pruned();
+        self.at.phase = if report.should_train() { Phase::AfterCut } else { Phase::Idle };
+        self.emit(Event::Applied { report: Box::new(report) })
+    }
+
+    /// Goes on after a step that pruned something.
+    fn after_cut(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
+        self.evaluate(network, training, Stage::AfterCut)?;
+        self.at.phase = self.training();
+        Ok(())
+    }
+
+    /// Goes on after a step that pruned nothing.
+    fn idle(&mut self) -> Result<(), IterativeError> {
+        if self.settings.train == TrainPolicy::Always {
+            self.at.phase = self.training();
+            return Ok(());
+        }
+        self.before = None;
+        self.at.phase = self.next();
+        let last = self.history.reports().next_back();
+        if let Some((step, reason)) = last.map(|report| (report.step, report.outcome.clone())) {
+            self.emit(Event::Skipped { step, reason, epochs: self.settings.epochs_per_step })?;
+        }
+        match self.settings.stride {
+            Some(stride) => self.set_stride((2 * self.at.stride).min(stride.max)),
+            None => Ok(()),
+        }
+    }
+
+    /// What follows a step that is trained.
+    fn training(&self) -> Phase {
+        if self.settings.epochs_per_step == 0 { Phase::Judge } else { Phase::Train { done: 0 } }
+    }
+
+    /// Plans a step and makes it.
+    fn cut(&mut self, network: &mut Network<'_>) -> Result<StepReport, IterativeError> {
         let start = Instant::now();
         self.pruner.pass(self.at.stride - 1);
         if let (Some((loader, loss)), true) = (self.calibration, self.gather) {
@@ -223,26 +227,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         let selection = self.pruner.plan(network.module)?;
         let (step, seconds) = (self.pruner.steps_made() + 1, start.elapsed().as_secs_f64());
         self.emit(Event::Planned { step, coordinates: selection.plan().coordinates_cut(), seconds })?;
-        let report = self.pruner.apply(network.module, &mut network.optimizer, &selection)?;
-        let (pruned, worth_training, outcome) = (report.pruned(), report.should_train(), report.outcome.clone());
-        self.at.stop = report.stop.map(|reason| Stop::Pruner { reason });
-        self.at.pruned = pruned;
-        self.emit(Event::Applied { report: Box::new(report) })?;
-        if pruned {
-            self.gather = true;
-            self.evaluate(network, training, Stage::AfterCut)?;
-        }
-        if worth_training || self.settings.train == TrainPolicy::Always {
-            self.at.phase = if self.settings.epochs_per_step == 0 { Phase::Judge } else { Phase::Train { done: 0 } };
-            return Ok(());
-        }
-        self.emit(Event::Skipped { step, reason: outcome, epochs: self.settings.epochs_per_step })?;
-        if let Some(stride) = self.settings.stride {
-            self.set_stride((2 * self.at.stride).min(stride.max))?;
-        }
-        self.before = None;
-        self.at.phase = self.next();
-        Ok(())
+        Ok(self.pruner.apply(network.module, &mut network.optimizer, &selection)?)
     }
 
     fn train(

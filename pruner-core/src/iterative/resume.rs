@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::{Device, Tensor};
 
-use super::{Before, IterativeError, IterativePruning, IterativeSettings, Network, Position, Training};
+use super::position::{Before, Position};
+use super::{IterativeError, IterativePruning, IterativeSettings, Network, Training};
 use crate::aten;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::events::{Event, History};
