@@ -5,6 +5,7 @@ mod archive;
 mod bundle;
 mod cache;
 mod cargo;
+mod compare;
 mod config;
 mod data;
 mod debian;
@@ -63,6 +64,15 @@ enum Task {
     /// arguments.
     Quality {
         /// Arguments of the harness
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Times pruner and Torch-Pruning by turns on 21 models of torchvision, and writes docs/compare.md
+    ///
+    /// From a model to its groups, one step that takes half of every group, the memory of it and what it leaves. All models take about half an
+    /// hour; `cargo xtask compare --quick` takes three and writes to target/compare. `cargo xtask compare -- --help` lists all arguments.
+    Compare {
+        /// Arguments of the comparison
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -130,6 +140,10 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Quality { args } => {
             let libtorch = setup::ensure(root, false)?;
             quality::run(root, &libtorch, &args)
+        }
+        Task::Compare { args } => {
+            let libtorch = setup::ensure(root, false)?;
+            compare::run(root, &libtorch, &args)
         }
         Task::Data { dir, subset } => {
             let dir = root.join(dir);
