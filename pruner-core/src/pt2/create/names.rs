@@ -49,10 +49,12 @@ impl Names {
             return name;
         };
         // From the last on: a deep network has thousands of nodes of one operation.
-        let numbered = |count: usize| format!("{name}_{count}");
-        let count = (last + 1..).find(|&count| !self.taken.contains_key(&numbered(count)));
-        let count = count.expect("there are more numbers than names");
-        let free = numbered(count);
+        let mut count = last + 1;
+        let mut free = format!("{name}_{count}");
+        while self.taken.contains_key(&free) {
+            count += 1;
+            free = format!("{name}_{count}");
+        }
         self.taken.insert(name, count);
         self.taken.insert(free.clone(), 0);
         free
