@@ -58,18 +58,21 @@ impl Bench<'_> {
                 second(&mut row)?;
                 first(&mut row)?;
             }
-        }
-        if !row.peer.step_ms.0.is_empty() {
-            let cut = self.work.join(format!("{model}.peer.pt2"));
-            match rival.export(&cut) {
-                Ok(()) => match own.ask::<Costs>(&Request::Count { archive: cut }) {
-                    Ok(costs) => row.peer.macs_left = Some(costs.macs),
-                    Err(failure) => drop(row.peer.failures.insert("count".to_owned(), failure.to_string())),
-                },
-                Err(failure) => drop(row.peer.failures.insert("cut model".to_owned(), failure.to_string())),
+            if round == 0 && !row.peer.step_ms.0.is_empty() {
+                self.count_rival(model, &mut rival, &mut own, &mut row.peer);
             }
         }
         Ok(row)
+    }
+
+    /// Counts what Torch-Pruning left, as we count.
+    fn count_rival(&self, model: &str, rival: &mut Rival, own: &mut Side, peer: &mut Peer) {
+        let cut = self.work.join(format!("{model}.peer.pt2"));
+        let counted = rival.export(&cut).and_then(|()| own.ask::<Costs>(&Request::Count { archive: cut }));
+        match counted {
+            Ok(costs) => peer.macs_left = Some(costs.macs),
+            Err(failure) => drop(peer.failures.insert("cut model".to_owned(), failure.to_string())),
+        }
     }
 
     /// The archive of a model, exported if it is not there yet.
@@ -124,6 +127,7 @@ impl Rival {
                     peer.groups_ms.0.push(found.groups_ms);
                     peer.forward_ms.0.push(found.forward_ms);
                 }
+                Err(_) if !peer.groups_ms.0.is_empty() => {}
                 Err(failure) => drop(peer.failures.insert("groups".to_owned(), failure.to_string())),
             }
         }
@@ -134,6 +138,8 @@ impl Rival {
                     peer.grown_bytes = peer.grown_bytes.max(Some(made.grown_bytes));
                     peer.params_left = Some(made.params);
                 }
+                // Ended in a later round, it was measured in those before.
+                Err(_) if !peer.step_ms.0.is_empty() => {}
                 Err(failure) => drop(peer.failures.insert("step".to_owned(), failure.to_string())),
             }
         }

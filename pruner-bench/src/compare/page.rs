@@ -49,7 +49,7 @@ pub(super) fn page(results: &Results) -> String {
     let versions: Vec<String> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut page = format!(
         "# Beside Torch-Pruning\n\n\
-         Written by `cargo xtask compare`, from what it ran and nothing else: {}; {} threads each, {} cores of an {}, which other work used, too.\n\n",
+         Written by `cargo xtask compare`, from what it ran and nothing else: {}; each on {} thread, of {} cores of an {} that other work used, too.\n\n",
         versions.join(", "),
         about.threads,
         about.cores,
@@ -92,7 +92,7 @@ only, that one counts. It is given a time limit for each model, the layer that m
   graph of an export, which has been run before; *from file* counts reading the archive in, too.
 - *step*: scores by magnitude (L2) and the cut of half of every group. What is analysed before it, and loading or copying the model, is not counted on either side.
 - *copy*: all weights are read once, and as many bytes as are kept are written once, to memory that is allocated as in the step.
-- *memory*: what the process held at most in a step, beside what it held before; the most of all rounds. 
+- *memory*: what the process held at most in a step, beside what it held before; the most of all rounds.
 - *MACs left*: in percent, of both counted by our counts; what Torch-Pruning leaves is exported anew for it. Torch-Pruning does not cut all groups that we do.
 ";
 
