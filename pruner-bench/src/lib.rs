@@ -1,5 +1,6 @@
 //! Real networks, real data, the demonstration and the benchmarks of `pruner`.
 
+pub mod compare;
 pub mod data;
 pub mod demo;
 pub mod fine_tuning;

@@ -1,7 +1,12 @@
-//! Graphs made by rule, as deep as a benchmark wants them.
+//! Graphs and networks made by rule, as deep as a benchmark wants them.
 
 use pruner_core::graph::{Argument, Graph, Origin, TensorMeta};
 use pruner_core::ids::ValueId;
+use tch::nn;
+use tch::nn::ModuleT as _;
+
+use crate::models::Forward;
+use crate::models::layers::{batch_norm, same};
 
 /// A chain of `depth` convolutions of `channels` channels, each followed by batch normalisation and a rectifier, with a
 /// residual connection around every second one.
@@ -19,6 +24,30 @@ pub fn chain(depth: usize, channels: i64) -> Graph {
     }
     graph.set_outputs(vec![x]);
     graph
+}
+
+/// The network whose graph [`chain`] is, with a residual connection around every second layer.
+pub fn chain_net(vs: &nn::Path<'_>, depth: usize, channels: i64) -> Forward {
+    // Small, so that what thousands of residual connections add up stays finite.
+    let config = nn::ConvConfig { ws_init: nn::Init::Randn { mean: 0.0, stdev: 1e-3 }, ..same(3, 1) };
+    let layers: Vec<_> = (0..depth)
+        .map(|layer| {
+            let vs = vs / layer;
+            (nn::conv2d(&vs / "conv", channels, channels, 3, config), batch_norm(&vs / "norm", channels))
+        })
+        .collect();
+    Box::new(move |inputs, train| {
+        let mut x = inputs[0].shallow_clone();
+        let mut skip = x.shallow_clone();
+        for (index, (conv, norm)) in layers.iter().enumerate() {
+            x = norm.forward_t(&x.apply(conv), train).relu();
+            if index % 2 == 1 {
+                x = x + &skip;
+                skip = x.shallow_clone();
+            }
+        }
+        vec![x]
+    })
 }
 
 /// A dense block: `depth` convolutions, each of which reads all that was made before it and adds `growth` channels.

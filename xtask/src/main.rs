@@ -5,6 +5,7 @@ mod archive;
 mod bundle;
 mod cache;
 mod cargo;
+mod compare;
 mod config;
 mod data;
 mod debian;
@@ -72,6 +73,15 @@ enum Task {
     /// `cargo xtask skip -- --help` lists all arguments.
     Skip {
         /// Arguments of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Times pruner and Torch-Pruning by turns on 21 models of torchvision, and writes docs/compare.md
+    ///
+    /// From a model to its groups, one step that takes half of every group, the memory of it and what it leaves. All models take about half an
+    /// hour; `cargo xtask compare --quick` takes three and writes to target/compare. `cargo xtask compare -- --help` lists all arguments.
+    Compare {
+        /// Arguments of the comparison
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -144,6 +154,10 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
             let libtorch = setup::ensure(root, false)?;
             let run = ["run", "--package", "pruner-bench", "--bin", "skip", "--"];
             cargo::run(cargo::command(root, &libtorch).args(run).args(args))
+        }
+        Task::Compare { args } => {
+            let libtorch = setup::ensure(root, false)?;
+            compare::run(root, &libtorch, &args)
         }
         Task::Data { dir, subset } => {
             let dir = root.join(dir);

@@ -113,6 +113,9 @@ impl Kept {
 
     /// The positions left of a dimension, counted as before the first cut and ascending; `None` where all are.
     pub fn positions(&self, analysis: &Analysis, e: &Expr) -> Option<Vec<u32>> {
+        if let Expr::Axis(axis) = e {
+            return self.of(*axis).map(<[u32]>::to_vec);
+        }
         let mut cut = false;
         e.each_axis(&mut |axis| cut |= self.left.contains_key(&axis));
         cut.then(|| (0_u32..).zip(self.mask(analysis, e)).filter_map(|(at, kept)| kept.then_some(at)).collect())

@@ -84,6 +84,13 @@ impl Layout {
         self.blocks().map_or(1, |blocks| blocks.inner)
     }
 
+    /// Where the coordinates begin that follow each other in one stretch, in order; how many they are, and how many positions each has. `None`
+    /// where they are at several places or spelt out.
+    pub fn stretch(&self) -> Option<(usize, usize, usize)> {
+        let Blocks { start, outer, size, inner, .. } = self.blocks()?;
+        (outer == 1).then_some((start, size, inner))
+    }
+
     /// The layout in a dimension of `len` positions, of which those from `start` on are this one's and the others belong
     /// to other groups.
     #[must_use]
@@ -231,6 +238,10 @@ mod tests {
         }
         assert_eq!(*layout, spelt_out);
         assert_eq!(spelt_out, *layout);
+        if let Some((start, size, inner)) = layout.stretch() {
+            let stretch = (0..size * inner).map(|at| (start + at, (at / inner) as u32));
+            assert!(layout.places().eq(stretch));
+        }
         if let Some((coordinates, positions)) = layout.regular() {
             let mut found: Vec<_> = expected.iter().flatten().copied().collect();
             found.sort_unstable();

@@ -85,8 +85,17 @@ pub fn by_coordinate(
         }
         Layout::Blocks(_) | Layout::Table(_) => {}
     }
-    let Places { index, most, padded } = Places::of(name, layout, size)?;
     let outer = &shape[..shape.len() - 1];
+    // Of concatenations most members are such; a list of places would take longer than the rest of the score.
+    if let Some((start, count, inner)) = layout.stretch().filter(|&(_, count, inner)| count == size && inner > 0) {
+        let stretch = positions.f_narrow(-1, start as i64, (count * inner) as i64)?;
+        if inner == 1 {
+            return Ok(stretch);
+        }
+        let by_coordinate = stretch.f_reshape([outer, &[size as i64, inner as i64]].concat().as_slice())?;
+        return Ok(fold(&by_coordinate, &[outer.len() as i64 + 1])?);
+    }
+    let Places { index, most, padded } = Places::of(name, layout, size)?;
     if most == 0 {
         return Ok(Tensor::f_zeros([outer, &[size as i64]].concat(), (positions.kind(), positions.device()))?);
     }

@@ -1,6 +1,6 @@
 //! What the values of a graph are called in a program.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::error::Pt2Error;
 use crate::graph::{Graph, Origin};
@@ -9,14 +9,15 @@ use crate::ids::ValueId;
 /// The name of every value, each an identifier of its own.
 pub(super) struct Names {
     values: Vec<String>,
-    taken: BTreeSet<String>,
+    /// The names that are given, each with the last number behind it that is given, too.
+    taken: BTreeMap<String, usize>,
 }
 
 impl Names {
     /// Names all values, if what is stored has names that a module can have.
     pub(super) fn new(graph: &Graph) -> Result<Self, Pt2Error> {
         check_stored(graph)?;
-        let mut names = Self { values: Vec::new(), taken: BTreeSet::new() };
+        let mut names = Self { values: Vec::new(), taken: BTreeMap::new() };
         for (_, value) in graph.values() {
             let wish = match value.origin {
                 Origin::Parameter => format!("p_{}", value.name),
@@ -43,12 +44,19 @@ impl Names {
         if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
             name.insert(0, '_');
         }
-        let mut free = name.clone();
-        let mut count = 0;
-        while !self.taken.insert(free.clone()) {
+        let Some(&last) = self.taken.get(&name) else {
+            self.taken.insert(name.clone(), 0);
+            return name;
+        };
+        // From the last on: a deep network has thousands of nodes of one operation.
+        let mut count = last + 1;
+        let mut free = format!("{name}_{count}");
+        while self.taken.contains_key(&free) {
             count += 1;
             free = format!("{name}_{count}");
         }
+        self.taken.insert(name, count);
+        self.taken.insert(free.clone(), 0);
         free
     }
 }
@@ -68,5 +76,17 @@ fn check_stored(graph: &Graph) -> Result<(), Pt2Error> {
     match known.iter().find(inside) {
         Some(name) => Err(Pt2Error::tensor(name, "its name is inside of that of another stored tensor")),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_numbered_past_those_that_are_given() {
+        let mut names = Names { values: Vec::new(), taken: BTreeMap::new() };
+        let given = ["relu", "relu_2", "relu", "relu", "relu_2", "relu", "1x", "1x"].map(|wish| names.free(wish));
+        assert_eq!(given, ["relu", "relu_2", "relu_1", "relu_3", "relu_2_1", "relu_4", "_1x", "_1x_1"]);
     }
 }
