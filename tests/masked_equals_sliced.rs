@@ -1,9 +1,9 @@
 //! Masked equals sliced, on every network: a random half of every exact group goes at once, and the sliced network
 //! computes what the masked one does.
 
-use pruner_bench::models::{Spec, all, randomize};
+use pruner_bench::models::{Spec, all, random_share, randomize};
 use pruner_bench::rng::Rng;
-use pruner_core::deps::{Analysis, Group, Kept};
+use pruner_core::deps::{Analysis, Kept};
 use pruner_core::equivalence::masked_equals_sliced;
 use pruner_core::exec::GraphModule;
 use pruner_core::trace::trace;
@@ -19,31 +19,6 @@ fn traced(spec: &Spec, width: i64) -> (nn::VarStore, GraphModule) {
     let module = trace(&vs, &(spec.inputs)(), |inputs| net(inputs, false))
         .unwrap_or_else(|error| panic!("{}: {error}", spec.name));
     (vs, module)
-}
-
-/// A random share of every group that may be cut and is exact, such that no tensor is left without positions.
-fn random_share(analysis: &Analysis, share: f64, seed: u64) -> Kept {
-    let mut kept = Kept::all();
-    for group in analysis.groups().iter().filter(|group| group.pin().is_none() && group.inexact().is_none()) {
-        let mut rng = Rng::new(seed ^ (group.id().index() as u64) << 8);
-        let mut order: Vec<u32> = (0..group.size() as u32).collect();
-        for at in (1..order.len()).rev() {
-            order.swap(at, rng.below(at as u64 + 1) as usize);
-        }
-        let mut cut = Vec::new();
-        for &coordinate in &order[..(group.size() as f64 * share) as usize] {
-            cut.push(coordinate);
-            let emptied = group
-                .members()
-                .iter()
-                .any(|member| member.layout.coordinates().flatten().all(|coordinate| cut.contains(&coordinate)));
-            if emptied {
-                cut.pop();
-            }
-        }
-        kept.remove(analysis, group.id(), &cut);
-    }
-    kept
 }
 
 fn check(spec: &Spec, width: i64, share: f64, seed: u64) {

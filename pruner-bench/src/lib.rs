@@ -3,7 +3,9 @@
 pub mod compare;
 pub mod data;
 pub mod demo;
+pub mod energy;
 pub mod fine_tuning;
+pub mod gpu;
 pub mod machine;
 pub mod models;
 pub mod quality;

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use crate::demo::device_name;
+use crate::energy::Meter;
+
+/// The libtorch that `tch` is made for.
+const LIBTORCH: &str = "2.11.0";
 
 /// What a machine is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +20,12 @@ pub struct Machine {
     pub cpu: String,
     /// Its threads that libtorch uses.
     pub threads: usize,
+    /// The model of the GPU.
+    pub gpu: Option<String>,
+    /// The version of its driver.
+    pub driver: Option<String>,
+    /// The version of libtorch.
+    pub libtorch: String,
 }
 
 impl Machine {
@@ -24,6 +34,24 @@ impl Machine {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         let cpu = model.map(|(_, name)| name.trim().to_owned()).unwrap_or_default();
-        Self { device: device_name(device), cpu, threads: tch::get_num_threads() as usize }
+        let gpu = Meter::new(device).gpu();
+        Self {
+            device: device_name(device),
+            cpu,
+            threads: tch::get_num_threads() as usize,
+            gpu: gpu.as_ref().map(|gpu| gpu.name.clone()),
+            driver: gpu.map(|gpu| gpu.driver),
+            libtorch: LIBTORCH.to_owned(),
+        }
+    }
+
+    /// The machine in words.
+    pub fn words(&self) -> String {
+        let threads = format!("{} ({} threads)", self.cpu, self.threads);
+        match (&self.gpu, self.device.as_str()) {
+            (Some(gpu), _) => format!("{gpu}, {threads}"),
+            (None, "cpu") => threads,
+            (None, device) => format!("{device}, {threads}"),
+        }
     }
 }

@@ -10,6 +10,7 @@ use pruner_core::pruner::PruneError;
 use tch::{Device, Kind, Tensor};
 
 use crate::data::Split;
+use crate::energy::Meter;
 
 /// The learning rate over a run, as a function of its part that is over, in `[0, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,7 +101,8 @@ pub fn train_with(
     hooks: Hooks<'_>,
 ) -> Result<Cost, TrainError> {
     let Hooks { before_step, after_batch } = hooks;
-    let start = Instant::now();
+    let meter = Meter::new(data.labels.device());
+    let (start, joules) = (Instant::now(), meter.joules());
     let mut seen = 0;
     let passes = training.images.div_ceil(data.len().max(1)) as u64;
     let orders = (0..passes).map(|pass| training.seed.wrapping_add(pass));
@@ -123,7 +125,7 @@ pub fn train_with(
         samples: seen as u64,
         // A backward pass counts as two forward passes.
         macs: 3 * training.macs_per_image * seen as u64,
-        joules: None,
+        joules: joules.zip(meter.joules()).map(|(before, after)| after - before),
     })
 }
 

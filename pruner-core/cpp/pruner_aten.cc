@@ -1169,6 +1169,14 @@ char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int
   })
 }
 
+int32_t pa_tf32(int32_t allow) {
+  auto &context = at::globalContext();
+  const int32_t before = (context.allowTF32CuDNN() ? 1 : 0) | (context.allowTF32CuBLAS() ? 2 : 0);
+  context.setAllowTF32CuDNN(allow & 1);
+  context.setAllowTF32CuBLAS(allow & 2);
+  return before;
+}
+
 int32_t pa_attention(int32_t kernels) {
   at::Context &context = at::globalContext();
   int32_t before = (context.userEnabledFlashSDP() ? 1 : 0) | (context.userEnabledMemEfficientSDP() ? 2 : 0) |

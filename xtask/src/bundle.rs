@@ -1,4 +1,4 @@
-//! The demonstration as one archive, for a machine without Rust.
+//! The benchmarks and the demonstration as one archive, for a machine without Rust.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -13,24 +13,27 @@ use crate::cargo;
 use crate::libtorch::Libtorch;
 
 /// The folder that the archive unpacks to.
-const FOLDER: &str = "pruner-demo";
+const FOLDER: &str = "pruner-bench";
+/// The programs in it.
+const PROGRAMS: [&str; 3] = ["demo", "gpu", "skip"];
 const LAUNCHER: &[u8] = include_bytes!("../launcher/run.sh");
 const DATA: &str = "data/fashion-mnist";
 const LIMIT_BYTES: u64 = 64 << 20;
 
-/// Builds the demonstration, packs it as `out` and returns the size of that in bytes.
+/// Builds the programs, packs them as `out` and returns the size of that in bytes.
 pub(crate) fn pack(root: &Path, libtorch: &Libtorch, out: &Path) -> anyhow::Result<u64> {
-    let build = ["build", "--package", "pruner-bench", "--bin", "demo"];
+    let build = ["build", "--package", "pruner-bench", "--bins"];
     let status = cargo::command(root, libtorch).args(build).status().context("cannot run cargo")?;
     ensure!(status.success(), "cargo {} failed", build.join(" "));
     let work = tempfile::tempdir().context("no temporary folder")?;
-    let stripped = work.path().join("demo");
-    strip(&cargo::built("demo")?, &stripped)?;
+    for program in PROGRAMS {
+        strip(&cargo::built(program)?, &work.path().join(program))?;
+    }
 
     if let Some(parent) = out.parent() {
         fs::create_dir_all(parent).with_context(|| format!("cannot write {}", parent.display()))?;
     }
-    write(root, &stripped, out).with_context(|| format!("cannot write {}", out.display()))?;
+    write(root, work.path(), out).with_context(|| format!("cannot write {}", out.display()))?;
     let bytes = fs::metadata(out)?.len();
     ensure!(bytes < LIMIT_BYTES, "{} has {bytes} bytes, more than the {LIMIT_BYTES} allowed", out.display());
     Ok(bytes)
@@ -60,10 +63,12 @@ fn strip(from: &Path, to: &Path) -> anyhow::Result<()> {
 }
 
 /// Members are added in a fixed order, the data's by name.
-fn write(root: &Path, demo: &Path, out: &Path) -> anyhow::Result<()> {
+fn write(root: &Path, programs: &Path, out: &Path) -> anyhow::Result<()> {
     let mut archive = tar::Builder::new(GzEncoder::new(File::create(out)?, Compression::best()));
     archive.mode(tar::HeaderMode::Deterministic);
-    archive.append_path_with_name(demo, format!("{FOLDER}/bin/demo"))?;
+    for program in PROGRAMS {
+        archive.append_path_with_name(programs.join(program), format!("{FOLDER}/bin/{program}"))?;
+    }
     let mut header = tar::Header::new_gnu();
     header.set_size(LAUNCHER.len() as u64);
     header.set_mode(0o755);

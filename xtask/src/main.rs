@@ -85,6 +85,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Measures on a GPU, or on the CPU with `--device cpu --quick`; `--page` writes docs/gpu.md
+    Gpu {
+        /// Arguments of the benchmark
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Brings the full Fashion-MNIST for the benchmarks
     Data {
         /// Where to put it
@@ -94,15 +100,15 @@ enum Task {
         #[arg(long)]
         subset: bool,
     },
-    /// Packs the demonstration for a machine with a GPU, a Python with torch and no Rust
+    /// Packs the benchmarks and the demonstration for a machine with a GPU, a Python with torch and no Rust
     Bundle {
         /// The archive to write
-        #[arg(long, default_value = "target/pruner-demo.tar.gz")]
+        #[arg(long, default_value = "target/pruner-bench.tar.gz")]
         out: PathBuf,
         /// Then unpack it elsewhere and run it on the CPU, with the arguments after `--`
         #[arg(long)]
         check: bool,
-        /// Arguments of the demonstration that `--check` runs
+        /// Arguments of the launcher that `--check` runs
         #[arg(last = true)]
         args: Vec<String>,
     },
@@ -158,6 +164,11 @@ fn run(task: Task) -> anyhow::Result<ExitCode> {
         Task::Compare { args } => {
             let libtorch = setup::ensure(root, false)?;
             compare::run(root, &libtorch, &args)
+        }
+        Task::Gpu { args } => {
+            let libtorch = setup::ensure(root, false)?;
+            let run = ["run", "--package", "pruner-bench", "--bin", "gpu", "--"];
+            cargo::run(cargo::command(root, &libtorch).args(run).args(args))
         }
         Task::Data { dir, subset } => {
             let dir = root.join(dir);

@@ -16,5 +16,5 @@ pub mod swin;
 pub mod unet;
 pub mod vit;
 
-pub use random::randomize;
+pub use random::{random_share, randomize};
 pub use registry::{Forward, Spec, all};

@@ -1,5 +1,6 @@
-//! Values for every variable of a network, so that no test passes because a tensor is zero, one or symmetric.
+//! Random values for every variable of a network, so that no test passes because a tensor is zero, one or symmetric, and random cuts.
 
+use pruner_core::deps::{Analysis, Group as _, Kept};
 use tch::nn;
 
 use crate::rng::Rng;
@@ -18,6 +19,31 @@ pub fn randomize(vs: &nn::VarStore, seed: u64) {
         let values = Rng::named(seed, &name).tensor(&shape, low, high);
         tch::no_grad(|| variable.copy_(&values));
     }
+}
+
+/// A random share of every group that may be cut and is exact, such that no tensor is left without positions.
+pub fn random_share(analysis: &Analysis, share: f64, seed: u64) -> Kept {
+    let mut kept = Kept::all();
+    for group in analysis.groups().iter().filter(|group| group.pin().is_none() && group.inexact().is_none()) {
+        let mut rng = Rng::new(seed ^ (group.id().index() as u64) << 8);
+        let mut order: Vec<u32> = (0..group.size() as u32).collect();
+        for at in (1..order.len()).rev() {
+            order.swap(at, rng.below(at as u64 + 1) as usize);
+        }
+        let mut cut = Vec::new();
+        for &coordinate in &order[..(group.size() as f64 * share) as usize] {
+            cut.push(coordinate);
+            let emptied = group
+                .members()
+                .iter()
+                .any(|member| member.layout.coordinates().flatten().all(|coordinate| cut.contains(&coordinate)));
+            if emptied {
+                cut.pop();
+            }
+        }
+        kept.remove(analysis, group.id(), &cut);
+    }
+    kept
 }
 
 fn range(name: &str, shape: &[i64]) -> (f32, f32) {

@@ -37,6 +37,11 @@ impl Net {
         }
     }
 
+    /// The images that it is traced with: of a batch of one a transformer takes the size for its own.
+    pub fn traced(self) -> i64 {
+        if self == Self::Vit { 2 } else { 1 }
+    }
+
     /// The network with new weights.
     pub fn build(self, vs: &nn::Path<'_>, scale: &Scale) -> FuncT<'static> {
         match self {

@@ -98,8 +98,7 @@ Made by `cargo xtask skip`; the rows are in `pruner-bench/results/skip`, a folde
 
 fn section(text: &mut String, results: &Results) {
     let (machine, scale) = (&results.about.machine, &results.about.scale);
-    let device = if machine.device == "cpu" { String::new() } else { format!("{}, ", machine.device) };
-    let _ = writeln!(text, "\n## {device}{} ({} threads)\n", machine.cpu, machine.threads);
+    let _ = writeln!(text, "\n## {}\n", machine.words());
     let _ = writeln!(
         text,
         "Half of every layer's channels go in {} steps, by L2 magnitude; {} images of Fashion-MNIST to an epoch, of {} in all, \

@@ -126,9 +126,9 @@ impl Dense {
             seed: self.seed,
             steps: scale.steps,
             dense_accuracy: summary.quality_before.unwrap_or_default(),
-            dense_macs: summary.before.macs,
-            skipping: skipping.outcome(),
-            always: always.outcome(),
+            dense_macs: summary.before.macs / self.network.traced() as u64,
+            skipping: skipping.outcome(self.network),
+            always: always.outcome(self.network),
         })
     }
 
@@ -165,11 +165,11 @@ impl Dense {
     }
 }
 
-/// A new network, traced on one image so that its multiply-accumulates are those of one.
+/// A new network, traced on as many images as it takes.
 fn new(network: Net, scale: &Scale, device: Device) -> Result<(nn::VarStore, GraphModule), SkipError> {
     let vs = nn::VarStore::new(device);
     let net = network.build(&vs.root(), scale);
-    let example = Tensor::zeros([1, 1, 28, 28], (Kind::Float, device));
+    let example = Tensor::zeros([network.traced(), 1, 28, 28], (Kind::Float, device));
     let module = trace(&vs, &[example], |inputs| vec![net.forward_t(&inputs[0], false)])?;
     Ok((vs, module))
 }
@@ -189,8 +189,9 @@ impl Pruning<'_> {
         Ok(self.iterative.next_step(network, &mut self.training)?.is_none())
     }
 
-    fn outcome(&self) -> Outcome {
+    fn outcome(&self, network: Net) -> Outcome {
         let history = self.iterative.history();
-        Outcome::new(&history.summary(), history.final_cost(), 1)
+        let outcome = Outcome::new(&history.summary(), history.final_cost(), 1);
+        Outcome { macs: outcome.macs / network.traced() as u64, ..outcome }
     }
 }

@@ -49,7 +49,7 @@ fn a_quick_run_skips_epochs_and_a_later_one_goes_on_from_its_rows() {
 #[test]
 fn the_page_says_what_the_rows_say() {
     let dir = tempfile::tempdir().expect("a folder");
-    let about = r#"{"machine":{"device":"cpu","cpu":"A CPU","threads":2},"scale":{"train_images":9,"test_images":5,"dense_epochs":1,"epoch_images":3,"final_images":3,"resnet_width":8,"steps":4}}"#;
+    let about = r#"{"machine":{"device":"cpu","cpu":"A CPU","threads":2,"gpu":null,"driver":null,"libtorch":"2.11.0"},"scale":{"train_images":9,"test_images":5,"dense_epochs":1,"epoch_images":3,"final_images":3,"resnet_width":8,"steps":4}}"#;
     let row = |seed: u64, accuracy: f64| {
         let outcome = |epochs: u64, accuracy: f64| {
             format!(
