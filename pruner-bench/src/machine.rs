@@ -2,14 +2,12 @@
 
 use std::fs;
 
+use pruner_core::aten;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use crate::demo::device_name;
 use crate::energy::Meter;
-
-/// The libtorch that `tch` is made for.
-const LIBTORCH: &str = "2.11.0";
 
 /// What a machine is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +39,7 @@ impl Machine {
             threads: tch::get_num_threads() as usize,
             gpu: gpu.as_ref().map(|gpu| gpu.name.clone()),
             driver: gpu.map(|gpu| gpu.driver),
-            libtorch: LIBTORCH.to_owned(),
+            libtorch: aten::version().to_owned(),
         }
     }
 

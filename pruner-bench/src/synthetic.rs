@@ -42,7 +42,7 @@ pub fn chain_net(vs: &nn::Path<'_>, depth: usize, channels: i64) -> Forward {
         for (index, (conv, norm)) in layers.iter().enumerate() {
             x = norm.forward_t(&x.apply(conv), train).relu();
             if index % 2 == 1 {
-                x = x + &skip;
+                x += &skip;
                 skip = x.shallow_clone();
             }
         }

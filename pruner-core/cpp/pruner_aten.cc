@@ -20,6 +20,7 @@
 #include <torch/csrc/autograd/graph_task.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/library.h>
+#include <torch/version.h>
 
 namespace {
 
@@ -1034,7 +1035,7 @@ at::Tensor gather_by_dimension(const at::Tensor &tensor, const Kept &kept) {
   for (size_t dim = 0; dim < kept.size(); ++dim)
     if (kept[dim])
       result = result.index_select(
-          dim, at::tensor(*kept[dim], at::TensorOptions().dtype(at::kLong)).to(tensor.device(), /*non_blocking=*/false));
+          dim, at::tensor(*kept[dim], at::TensorOptions().dtype(at::kLong)).to(tensor.device(), /*non_blocking=*/true));
   if (result.unsafeGetTensorImpl() == tensor.unsafeGetTensorImpl())
     return tensor.clone();
   return result.contiguous(tensor.suggest_memory_format());
@@ -1169,13 +1170,15 @@ char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int
   })
 }
 
-int32_t pa_tf32(int32_t allow) {
-  auto &context = at::globalContext();
-  const int32_t before = (context.allowTF32CuDNN() ? 1 : 0) | (context.allowTF32CuBLAS() ? 2 : 0);
-  context.setAllowTF32CuDNN(allow & 1);
-  context.setAllowTF32CuBLAS(allow & 2);
+int32_t pa_tf32(int32_t allowed) {
+  at::Context &context = at::globalContext();
+  int32_t before = (context.allowTF32CuBLAS() ? 1 : 0) | (context.allowTF32CuDNN() ? 2 : 0);
+  context.setAllowTF32CuBLAS((allowed & 1) != 0);
+  context.setAllowTF32CuDNN((allowed & 2) != 0);
   return before;
 }
+
+const char *pa_version() { return TORCH_VERSION; }
 
 int32_t pa_attention(int32_t kernels) {
   at::Context &context = at::globalContext();

@@ -112,8 +112,10 @@ char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int
 // What the generator that operators draw from will draw: of the CPU where `gpu` is negative, else of that GPU.
 char *pa_random_state(int32_t gpu, at::Tensor **out);
 char *pa_random_set_state(int32_t gpu, const at::Tensor *state);
-// Whether single precision may be computed in TF32 on a GPU, of the whole process: bits 1 convolutions, 2 matrix products. Returns what it was.
-int32_t pa_tf32(int32_t allow);
+// Where single-precision products on a GPU may be computed with TF32: bits 1 cuBLAS, 2 cuDNN. Returns what it was.
+int32_t pa_tf32(int32_t allowed);
+// The version of libtorch that this was built for.
+const char *pa_version();
 // Which fused kernels attention may use, of the whole process: bits 1 flash, 2 memory-efficient, 4 cuDNN. Returns what it was.
 int32_t pa_attention(int32_t kernels);
 }

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::request::{Costs, Done, Groups, OwnStep, Request, Step};
+use super::request::{Costs, Done, Grouped, OwnStep, Request, Stepped};
 use super::row::{Own, Peer, Row};
 use super::side::{Failure, Side};
 use super::{CompareError, THREADS};
 
 /// What a start may take beside the limit of a model: Python imports much and makes the model.
-const START: Duration = Duration::from_secs(180);
+const START: Duration = Duration::from_mins(3);
 
 /// What is measured with.
 pub(super) struct Bench<'a> {
@@ -45,18 +45,13 @@ impl Bench<'_> {
             rival.side = Err(failure);
         }
         for round in 0..=self.rounds {
-            let turns: [&mut dyn FnMut(&mut Row) -> Result<(), CompareError>; 2] =
-                [&mut |row| own_turn(model, &mut own, &mut row.own), &mut |row| {
-                    rival.turn(round, &mut row.peer);
-                    Ok(())
-                }];
-            let [first, second] = turns;
+            // Each has the first turn in every other round.
             if round % 2 == 0 {
-                first(&mut row)?;
-                second(&mut row)?;
+                own_turn(model, &mut own, &mut row.own)?;
+                rival.turn(round, &mut row.peer);
             } else {
-                second(&mut row)?;
-                first(&mut row)?;
+                rival.turn(round, &mut row.peer);
+                own_turn(model, &mut own, &mut row.own)?;
             }
             if round == 0 && !row.peer.step_ms.0.is_empty() {
                 self.count_rival(model, &mut rival, &mut own, &mut row.peer);
@@ -121,7 +116,7 @@ impl Rival {
         }
         let before = side.left();
         if !peer.failures.contains_key("groups") {
-            match side.ask::<Groups>(&Request::Groups) {
+            match side.ask::<Grouped>(&Request::Groups) {
                 Ok(found) => {
                     peer.groups = Some(found.groups);
                     peer.groups_ms.0.push(found.groups_ms);
@@ -132,7 +127,7 @@ impl Rival {
             }
         }
         if !peer.failures.contains_key("step") {
-            match side.ask::<Step>(&Request::Step) {
+            match side.ask::<Stepped>(&Request::Step) {
                 Ok(made) => {
                     peer.step_ms.0.push(made.step_ms);
                     peer.grown_bytes = peer.grown_bytes.max(Some(made.grown_bytes));
@@ -159,11 +154,11 @@ impl Rival {
 }
 
 fn own_turn(model: &str, side: &mut Side, own: &mut Own) -> Result<(), CompareError> {
-    let found: Groups = answered(model, side.ask(&Request::Groups))?;
+    let found: Grouped = answered(model, side.ask(&Request::Groups))?;
     own.groups = found.groups;
     own.read_ms.0.push(found.read_ms);
     own.groups_ms.0.push(found.groups_ms);
-    let made: Step = answered(model, side.ask(&Request::Step))?;
+    let made: Stepped = answered(model, side.ask(&Request::Step))?;
     own.step_ms.0.push(made.step_ms);
     own.grown_bytes = own.grown_bytes.max(made.grown_bytes);
     own.params_left = made.params;

@@ -15,7 +15,7 @@ use pruner_schedulers::OneShot;
 use serde::Serialize;
 use tch::Device;
 
-use super::request::{Costs, Done, Groups, OwnStep, Request, Step};
+use super::request::{Costs, Done, Grouped, OwnStep, Request, Stepped};
 use super::{CompareError, THREADS, memory};
 
 /// The share of every group that goes.
@@ -51,18 +51,18 @@ fn text(answer: &impl Serialize) -> String {
     serde_json::to_string(answer).expect("numbers and names are JSON")
 }
 
-fn groups(archive: &Path) -> Result<Groups, CompareError> {
+fn groups(archive: &Path) -> Result<Grouped, CompareError> {
     let start = Instant::now();
     let model = Pt2::open(archive)?;
     let read_ms = ms(start);
     let start = Instant::now();
     let analysis = Analysis::new(model.graph())?;
     let groups = analysis.groups().iter().filter(|group| group.pin().is_none()).count();
-    Ok(Groups { groups, groups_ms: ms(start), read_ms, forward_ms: 0.0 })
+    Ok(Grouped { groups, groups_ms: ms(start), read_ms, forward_ms: 0.0 })
 }
 
 /// One step on the network as it is loaded. The analysis before it and the loading are not timed, as with Torch-Pruning.
-fn step(archive: &Path) -> Result<Step, CompareError> {
+fn step(archive: &Path) -> Result<Stepped, CompareError> {
     let mut module = GraphModule::load(&Pt2::open(archive)?, Device::Cpu)?;
     let settings = Settings::new(Box::new(Magnitude::default()), Box::new(OneShot::default()));
     let mut pruner = GroupPruner::new(&module, settings.with_limits(Limits::new(RATIO)))?;
@@ -89,7 +89,7 @@ fn step(archive: &Path) -> Result<Step, CompareError> {
         bytes_kept: bytes_kept as u64,
         macs: report.after.macs,
     };
-    Ok(Step { step_ms, grown_bytes, params: report.after.params, own: Some(own) })
+    Ok(Stepped { step_ms, grown_bytes, params: report.after.params, own: Some(own) })
 }
 
 /// The bytes of every tensor that the network stores.

@@ -32,7 +32,7 @@ pub(super) struct Done {}
 
 /// The groups of a model.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Groups {
+pub(super) struct Grouped {
     /// How many may be cut.
     pub(super) groups: usize,
     /// From the model, as it is in memory, to the list of groups.
@@ -47,7 +47,7 @@ pub(super) struct Groups {
 
 /// One step.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Step {
+pub(super) struct Stepped {
     /// Scores, plan and slices.
     pub(super) step_ms: f64,
     /// The memory that the process took in the step beside what it had, at most.

@@ -135,7 +135,7 @@ mod tests {
         let start = Instant::now();
         let failure = side.ask::<Done>(&Request::Groups).expect_err("it sleeps");
         assert_eq!(failure, Failure::TimedOut(Duration::from_millis(50)));
-        assert!(start.elapsed() < Duration::from_secs(60));
+        assert!(start.elapsed() < Duration::from_mins(1));
         assert_eq!(side.left(), Duration::ZERO);
         assert!(side.ask::<Done>(&Request::Groups).is_err(), "it is over");
     }

@@ -76,7 +76,7 @@ pub(super) fn measure(device: Device, quick: bool, text: &mut dyn Write) -> Resu
         for way in ways(net, quick) {
             let cuts =
                 PERCENTS.iter().map(|&percent| cut(net, quick, way, percent, device)).collect::<Result<Vec<_>, _>>()?;
-            let images = net.images(way.batch, quick, (way.kind, device));
+            let images = Net::images(way.batch, quick, (way.kind, device));
             let images = if way.channels_last { channels_last(&images)? } else { images };
             let mut times: Vec<Vec<f64>> = cuts.iter().map(|_| Vec::new()).collect();
             // Algorithms are chosen and memory is taken in the first rounds.

@@ -172,10 +172,8 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), GpuError> {
     };
     say(text, &report.machine.words());
     if wanted(Section::Equivalence) {
-        aten::allow_tf32(false, false);
+        let _full = aten::FullPrecision::new();
         report.equivalence = equivalence::measure(device, options.quick, text);
-        // As libtorch has it.
-        aten::allow_tf32(true, false);
     }
     if wanted(Section::Scoring) {
         report.scoring = slicing::scoring(device, options.quick, text)?;

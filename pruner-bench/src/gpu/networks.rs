@@ -9,7 +9,7 @@ use tch::nn::{self, FuncT, ModuleT as _};
 use tch::{Device, Kind, Tensor};
 
 use super::GpuError;
-use crate::models::resnet::{resnet18, resnet50};
+use crate::models::resnet::{resnet18_of, resnet50_of};
 use crate::models::vit::{Vit, vit};
 
 /// A network by name.
@@ -35,17 +35,21 @@ impl Net {
     }
 
     fn build(self, vs: &nn::Path<'_>, quick: bool) -> FuncT<'static> {
-        let width = if quick { 16 } else { 64 };
+        let (width, classes) = if quick { (16, 10) } else { (64, 1000) };
         match self {
-            Self::Resnet18 => resnet18(vs, width),
-            Self::Resnet50 => resnet50(vs, width),
-            Self::VitB if quick => vit(vs, Vit { channels: 3, width: 64, heads: 4, depth: 2, patch: 16, image: 64 }),
-            Self::VitB => vit(vs, Vit { channels: 3, width: 768, heads: 12, depth: 12, patch: 16, image: 224 }),
+            Self::Resnet18 => resnet18_of(vs, width, classes),
+            Self::Resnet50 => resnet50_of(vs, width, classes),
+            Self::VitB if quick => {
+                vit(vs, Vit { channels: 3, width: 64, heads: 4, depth: 2, patch: 16, image: 64, classes })
+            }
+            Self::VitB => {
+                vit(vs, Vit { channels: 3, width: 768, heads: 12, depth: 12, patch: 16, image: 224, classes })
+            }
         }
     }
 
-    /// A batch of images for it, with numbers that are no zeros.
-    pub(super) fn images(self, batch: i64, quick: bool, (kind, device): (Kind, Device)) -> Tensor {
+    /// A batch of images, with numbers that are no zeros.
+    pub(super) fn images(batch: i64, quick: bool, (kind, device): (Kind, Device)) -> Tensor {
         let side = if quick { 64 } else { 224 };
         Tensor::randn([batch, 3, side, side], (Kind::Float, Device::Cpu)).to_kind(kind).to_device(device)
     }
@@ -64,7 +68,7 @@ impl Net {
             Kind::Half => vs.half(),
             _ => {}
         }
-        let images = self.images(2, quick, (kind, device));
+        let images = Self::images(2, quick, (kind, device));
         let module = tch::no_grad(|| trace(&vs, &[images], |inputs| vec![net.forward_t(&inputs[0], false)]))?;
         Ok((vs, module))
     }
@@ -79,4 +83,21 @@ pub(super) fn channels_last(tensor: &Tensor) -> Result<Tensor, GpuError> {
     let arguments = [("self", ValueId::new(0).into()), ("memory_format", Argument::MemoryFormat(CHANNELS_LAST))];
     let arguments = arguments.map(|(name, argument)| (name.to_owned(), argument));
     Ok(Operator::find("aten::contiguous", "")?.call(&arguments, &[tensor])?.swap_remove(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_have_the_parameters_of_torchvisions() {
+        let parameters = |net: Net| {
+            let vs = nn::VarStore::new(Device::Cpu);
+            let _net = net.build(&vs.root(), false);
+            vs.trainable_variables().iter().map(Tensor::numel).sum::<usize>()
+        };
+        assert_eq!(parameters(Net::Resnet18), 11_689_512);
+        assert_eq!(parameters(Net::Resnet50), 25_557_032);
+        assert_eq!(parameters(Net::VitB), 86_567_656);
+    }
 }

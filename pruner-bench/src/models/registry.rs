@@ -73,7 +73,9 @@ fn sequential() -> Vec<Spec> {
             name: "vit",
             width: 48,
             full_width: 768,
-            build: |vs, width| one(vit(vs, Vit { channels: 3, width, heads: 4, depth: 2, patch: 8, image: 32 })),
+            build: |vs, width| {
+                one(vit(vs, Vit { channels: 3, width, heads: 4, depth: 2, patch: 8, image: 32, classes: 10 }))
+            },
             inputs: || images(3, 32),
         },
         Spec {

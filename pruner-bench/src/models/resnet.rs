@@ -7,17 +7,27 @@ use super::layers::{batch_norm, linear, same};
 
 /// ResNet-18 for RGB images and 10 classes. The original's width is 64.
 pub fn resnet18(vs: &nn::Path<'_>, width: i64) -> nn::FuncT<'static> {
-    resnet(vs, width, [2, 2, 2, 2], Block::Basic)
+    resnet18_of(vs, width, 10)
+}
+
+/// [`resnet18`] for so many classes.
+pub fn resnet18_of(vs: &nn::Path<'_>, width: i64, classes: i64) -> nn::FuncT<'static> {
+    resnet(vs, width, [2, 2, 2, 2], Block::Basic, classes)
 }
 
 /// ResNet-50 for RGB images and 10 classes. The original's width is 64.
 pub fn resnet50(vs: &nn::Path<'_>, width: i64) -> nn::FuncT<'static> {
-    resnet(vs, width, [3, 4, 6, 3], Block::Bottleneck { groups: 1, inner: 1 })
+    resnet50_of(vs, width, 10)
+}
+
+/// [`resnet50`] for so many classes.
+pub fn resnet50_of(vs: &nn::Path<'_>, width: i64, classes: i64) -> nn::FuncT<'static> {
+    resnet(vs, width, [3, 4, 6, 3], Block::Bottleneck { groups: 1, inner: 1 }, classes)
 }
 
 /// ResNeXt-50 with 4 channels to a group in the first stage; at the original's width of 64 it is 32×4d. `width` is even.
 pub fn resnext50(vs: &nn::Path<'_>, width: i64) -> nn::FuncT<'static> {
-    resnet(vs, width, [3, 4, 6, 3], Block::Bottleneck { groups: width / 2, inner: 2 })
+    resnet(vs, width, [3, 4, 6, 3], Block::Bottleneck { groups: width / 2, inner: 2 }, 10)
 }
 
 /// A residual block.
@@ -87,7 +97,7 @@ impl ModuleT for Residual {
     }
 }
 
-fn resnet(vs: &nn::Path<'_>, width: i64, depths: [i64; 4], block: Block) -> nn::FuncT<'static> {
+fn resnet(vs: &nn::Path<'_>, width: i64, depths: [i64; 4], block: Block, classes: i64) -> nn::FuncT<'static> {
     let conv1 = nn::conv2d(vs / "conv1", 3, width, 7, same(7, 2));
     let bn1 = batch_norm(vs / "bn1", width);
     let mut layers = nn::seq_t();
@@ -101,7 +111,7 @@ fn resnet(vs: &nn::Path<'_>, width: i64, depths: [i64; 4], block: Block) -> nn::
             inputs = stage_width * block.expansion();
         }
     }
-    let fc = linear(vs / "fc", inputs, 10);
+    let fc = linear(vs / "fc", inputs, classes);
     nn::func_t(move |xs, train| {
         xs.apply(&conv1)
             .apply_t(&bn1, train)

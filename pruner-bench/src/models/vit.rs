@@ -20,11 +20,13 @@ pub struct Vit {
     pub patch: i64,
     /// Side of an image; divisible by `patch`.
     pub image: i64,
+    /// Classes that it tells apart.
+    pub classes: i64,
 }
 
-/// Vision transformer for 10 classes, which it reads off a class token.
+/// Vision transformer that reads the class off a token of its own.
 pub fn vit(vs: &nn::Path<'_>, sizes: Vit) -> nn::FuncT<'static> {
-    let Vit { channels, width, heads, depth, patch, image } = sizes;
+    let Vit { channels, width, heads, depth, patch, image, classes } = sizes;
     let tokens = (image / patch) * (image / patch) + 1;
     let config = nn::ConvConfig { stride: patch, ..Default::default() };
     let patch_embed = nn::conv2d(vs / "patch_embed" / "proj", channels, width, patch, config);
@@ -36,7 +38,7 @@ pub fn vit(vs: &nn::Path<'_>, sizes: Vit) -> nn::FuncT<'static> {
         blocks = blocks.add(Block::new(&(vs / "blocks" / index), width, heads));
     }
     let norm = layer_norm(vs / "norm", width);
-    let head = linear(vs / "head", width, 10);
+    let head = linear(vs / "head", width, classes);
     nn::func_t(move |xs, _train| {
         let xs = xs.apply(&patch_embed).flatten(2, -1).transpose(1, 2);
         let cls_token = cls_token.expand([xs.size()[0], -1, -1], false);

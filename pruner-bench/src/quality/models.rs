@@ -58,7 +58,7 @@ impl Model {
             Self::Cnn => cnn(vs),
             Self::Resnet => resnet(vs),
             Self::Mobilenet => mobilenet(vs),
-            Self::Vit => vit(vs, Vit { channels: 1, width: 64, heads: 8, depth: 4, patch: 7, image: 28 }),
+            Self::Vit => vit(vs, Vit { channels: 1, width: 64, heads: 8, depth: 4, patch: 7, image: 28, classes: 10 }),
         }
     }
 }

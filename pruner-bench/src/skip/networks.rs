@@ -51,7 +51,7 @@ impl Net {
                 // It reads colours: each is the same grey.
                 nn::func_t(move |xs: &Tensor, train| net.forward_t(&xs.expand([-1, 3, -1, -1], false), train))
             }
-            Self::Vit => vit(vs, Vit { channels: 1, width: 64, heads: 8, depth: 4, patch: 7, image: 28 }),
+            Self::Vit => vit(vs, Vit { channels: 1, width: 64, heads: 8, depth: 4, patch: 7, image: 28, classes: 10 }),
         }
     }
 

@@ -326,7 +326,8 @@ unsafe extern "C" {
     ) -> *mut c_char;
     pub(super) fn pa_random_state(gpu: i32, out: *mut *mut C_tensor) -> *mut c_char;
     pub(super) fn pa_random_set_state(gpu: i32, state: *const C_tensor) -> *mut c_char;
-    pub(super) fn pa_tf32(allow: i32) -> i32;
+    pub(super) fn pa_tf32(allowed: i32) -> i32;
+    pub(super) fn pa_version() -> *const c_char;
     pub(super) fn pa_attention(kernels: i32) -> i32;
     pub(super) fn pa_tensor_fold(
         a: *const C_tensor,

@@ -6,6 +6,7 @@
 mod attention;
 mod ffi;
 mod operator;
+mod precision;
 mod random;
 mod recorder;
 mod tensors;
@@ -15,12 +16,13 @@ use std::ptr;
 
 pub(crate) use attention::DifferentiableAttention;
 pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
+pub use precision::{FullPrecision, version};
 pub use random::{random_state, set_random_state};
 pub(crate) use recorder::{Entry, Record, Recorder};
 pub use tensors::{Form, fold, gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
 pub(crate) use tensors::{view_as, widened};
 
-use self::ffi::{pa_init, pa_tf32};
+use self::ffi::pa_init;
 
 /// What libtorch answered where it could not do as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,15 +48,6 @@ pub fn init() -> &'static str {
         CStr::from_ptr(state)
     };
     state.to_str().unwrap_or("not loaded: the message is no UTF-8")
-}
-
-/// Whether single precision may be computed in TF32 on GPUs, which keeps 10 bits of the 23: the whole process goes by it.
-///
-/// libtorch allows it for convolutions and not for matrix products unless it is told otherwise; to compare outputs it must not be.
-pub fn allow_tf32(convolutions: bool, products: bool) {
-    init();
-    // SAFETY: it takes and returns a number.
-    unsafe { pa_tf32(i32::from(convolutions) | i32::from(products) << 1) };
 }
 
 /// Whether there is a GPU that libtorch can use.

@@ -180,6 +180,8 @@ fn fold_by_operations(
         let others: Vec<i64> = (0..terms.dim() as i64).filter(|&other| other != dim as i64).collect();
         let folded = match form {
             _ if others.is_empty() => terms.shallow_clone(),
+            // There is no greatest of nothing.
+            Form::Max if terms.numel() == 0 => Tensor::f_zeros([terms.size()[dim]], (terms.kind(), terms.device()))?,
             Form::Max => terms.f_amax(&others, false)?,
             _ => terms.f_sum_dim_intlist(others.as_slice(), false, None)?,
         };
