@@ -8,7 +8,8 @@ use common::{Net, settings};
 use pruner::events::{Cost, Event, Stage, Stop, TrainPolicy, read_log};
 use pruner::exec::{GraphModule, Mode};
 use pruner::iterative::{
-    AnyError, Closures, Epoch, IterativeError, IterativePruning, IterativeSettings, JsonLines, Network, Stride,
+    AnyError, Closures, Epoch, IterativeError, IterativePruning, IterativeSettings, JsonLines, Network, Observer,
+    Progress, Stride,
 };
 use pruner::optim::{AdamW, AdamWSettings, Optimizer, Sgd, SgdSettings};
 use pruner::plan::{Limits, StopReason};
@@ -333,4 +334,136 @@ fn what_failed_once_can_be_tried_again_and_nothing_is_made_twice() {
     assert!(failed > 6, "{failed}");
     assert_eq!(short(iterative.history().events()), undisturbed.0);
     assert_same(&state(&net, &optimizer), &undisturbed.1);
+}
+
+/// Keeps what a run is told to be doing.
+struct Doings<'a>(&'a RefCell<Vec<Progress>>);
+
+impl Observer for Doings<'_> {
+    fn event(&mut self, _event: &Event) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn progress(&mut self, progress: Progress) {
+        self.0.borrow_mut().push(progress);
+    }
+}
+
+#[test]
+fn a_call_makes_a_step_and_progress_never_goes_past_the_last() {
+    let mut net = net();
+    let mut optimizer = sgd(&net);
+    let told = RefCell::new(Vec::new());
+    let settings = IterativeSettings::default().with_stride(Stride::new(0.5).with_first(3));
+    let mut iterative = IterativePruning::new(pruner(&net, in_eights()), settings)
+        .expect("the settings are sound")
+        .with_observer(Doings(&told));
+    let inputs: Vec<Tensor> = net.inputs.iter().map(Tensor::shallow_clone).collect();
+    let mut training =
+        Closures::new(|network: &mut Network<'_>, _| train(network, &inputs), |_: &mut Network<'_>| Ok(0.5));
+    let mut network = Network { module: &mut net.module, optimizer: &mut optimizer };
+    let mut calls = 0;
+    while iterative.next_step(&mut network, &mut training).expect("a step").is_none() {
+        calls += 1;
+        assert_eq!(iterative.history().rows().len(), calls);
+    }
+    let told = told.borrow();
+    assert!(told.iter().all(|progress| progress.step <= progress.steps && progress.steps == 10), "{told:?}");
+    assert!(told.windows(2).all(|pair| pair[0].step <= pair[1].step), "{told:?}");
+    let mut begun = pruner(&net, in_eights());
+    begun.pass(2);
+    let error = IterativePruning::new(begun, IterativeSettings::default()).err();
+    assert!(matches!(error, Some(IterativeError::Begun(2))), "{error:?}");
+}
+
+#[test]
+fn without_epochs_every_network_is_judged_once_and_always_trained_the_stride_widens_too() {
+    let events = |settings: IterativeSettings| {
+        let mut net = net();
+        let mut optimizer = sgd(&net);
+        let mut iterative = IterativePruning::new(pruner(&net, in_eights()), settings).expect("the settings are sound");
+        run(&mut net, &mut optimizer, &mut iterative, &|_| 0.5);
+        short(iterative.history().events())
+    };
+    let events_of_none = events(IterativeSettings::default().with_epochs_per_step(0));
+    assert_eq!(events_of_none.replace("-s", "").replace("pe", ""), "e|", "{events_of_none}");
+    let stride = IterativeSettings::default().with_stride(Stride::new(0.5).with_max(8));
+    let steps = |events: &str| events.chars().filter(|letter| "p-".contains(*letter)).count();
+    let (always, when_pruned) = (events(stride.clone().with_train(TrainPolicy::Always)), events(stride));
+    assert!(steps(&always) == steps(&when_pruned) && steps(&always) < 10, "{always} {when_pruned}");
+}
+
+#[test]
+fn a_cost_that_is_no_number_and_a_checkpoint_that_cannot_be_written_are_told_before_more_is_done() {
+    let mut net = net();
+    let mut optimizer = sgd(&net);
+    let cost = Cost { seconds: f64::NAN, ..Cost::default() };
+    let judged = Cell::new(0);
+    let mut training = Closures::new(
+        |_: &mut Network<'_>, _| Ok(cost),
+        |_: &mut Network<'_>| {
+            judged.set(judged.get() + 1);
+            Ok(0.5)
+        },
+    );
+    let mut network = Network { module: &mut net.module, optimizer: &mut optimizer };
+    let new = |net: &GraphModule| {
+        let pruner = GroupPruner::new(net, in_eights()).expect("it can be pruned");
+        IterativePruning::new(pruner, IterativeSettings::default()).expect("the settings are sound")
+    };
+    let mut iterative = new(network.module).with_checkpoint("/nowhere/run.checkpoint");
+    let error = iterative.run(&mut network, &mut training).expect_err("there is no folder");
+    assert!(error.to_string().contains("/nowhere/run.checkpoint") && judged.get() == 0, "{error}");
+    let error = new(network.module).run(&mut network, &mut training).expect_err("the cost is no number");
+    assert!(matches!(error, IterativeError::Cost { epoch: 1, .. }), "{error}");
+}
+
+#[test]
+fn an_optimiser_takes_the_state_of_one_with_its_settings_and_no_other() {
+    let mut net = net();
+    let parameters = || net.module.parameters();
+    let adam = |amsgrad: bool| AdamW::new(parameters(), AdamWSettings { amsgrad, ..AdamWSettings::default() });
+    let (mut plain, mut amsgrad) = (adam(false), adam(true));
+    let mut still = Sgd::new(parameters(), SgdSettings::default());
+    let mut moving = Sgd::new(parameters(), SgdSettings::default().with_momentum(0.9));
+    for optimizer in [&mut plain as &mut dyn Optimizer, &mut amsgrad, &mut moving] {
+        train(&mut Network { module: &mut net.module, optimizer }, &net.inputs).expect("it trains");
+    }
+    assert!(plain.state().len() == 3 * 6 && amsgrad.state().len() == 4 * 6 && moving.state().len() == 6);
+    let error = amsgrad.set_state(plain.state()).expect_err("the largest squares are missing").to_string();
+    assert!(error.contains("largest-square"), "{error}");
+    assert!(plain.set_state(amsgrad.state()).is_err() && still.set_state(moving.state()).is_err());
+    assert!(moving.set_state(plain.state()).is_err());
+    let same = plain.state();
+    plain.set_state(same).expect("its own state");
+    assert_eq!(plain.state().len(), 3 * 6);
+}
+
+#[test]
+fn logs_with_absurd_numbers_or_cut_within_a_character_have_a_page() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let log = dir.path().join("events.jsonl");
+    let mut net = net();
+    let mut optimizer = sgd(&net);
+    let mut iterative = IterativePruning::new(
+        pruner(&net, in_eights()),
+        IterativeSettings::default().with_measure("précision").with_final_epochs(1),
+    )
+    .expect("the settings are sound")
+    .with_observer(JsonLines::new(&log));
+    run(&mut net, &mut optimizer, &mut iterative, &|_| 0.5);
+    let text = std::fs::read_to_string(&log).expect("it is there");
+    let page = |text: &[u8]| {
+        std::fs::write(&log, text).expect("it is written");
+        pruner::page::page("A run", &read_log(&log).expect("the log is read"))
+    };
+    let first = text.lines().next().expect("a line").to_owned();
+    let cut = first.find('é').expect("it is there") + 1;
+    assert!(page(&[text.as_bytes(), &first.as_bytes()[..cut]].concat()).contains("précision"));
+    let twice = page(format!("{text}{text}").as_bytes());
+    assert_eq!(twice, page(text.as_bytes()), "the last of two runs");
+    let absurd = text.replace("\"quality\":0.5", "\"quality\":1.7e308").replacen("1.7e308", "-1.7e308", 1);
+    assert!(page(absurd.as_bytes()).contains("cannot be drawn"));
+    let absurd = text.replace("\"epochs\":1}", "\"epochs\":9223372036854775808}");
+    assert!(page(absurd.as_bytes()).contains("of 18446744073709551615"));
 }

@@ -146,7 +146,7 @@ impl History {
             }
             let Some(row) = rows.last_mut() else { continue };
             match event {
-                Event::Skipped { epochs, .. } => row.epochs_skipped += epochs,
+                Event::Skipped { epochs, .. } => row.epochs_skipped = row.epochs_skipped.saturating_add(*epochs),
                 Event::Trained { is_final: false, cost, .. } => {
                     row.epochs += 1;
                     row.cost += *cost;
@@ -195,9 +195,13 @@ impl History {
                     summary.steps_pruned += usize::from(report.pruned());
                     summary.pruning_seconds += report.seconds.apply;
                     // Channels of a report are those of the groups that may be cut, of a run those of all.
-                    summary.after = report.after;
+                    let gone = report.before.channels.saturating_sub(report.after.channels);
+                    let channels = summary.after.channels.saturating_sub(gone);
+                    summary.after = Counts { channels, ..report.after };
                 }
-                Event::Skipped { epochs, .. } => summary.epochs_skipped += epochs,
+                Event::Skipped { epochs, .. } => {
+                    summary.epochs_skipped = summary.epochs_skipped.saturating_add(*epochs);
+                }
                 Event::Trained { cost, .. } => {
                     summary.epochs += 1;
                     summary.cost += *cost;
@@ -234,7 +238,7 @@ impl History {
         for event in &self.events {
             match event {
                 Event::Trained { cost, .. } => last = *cost,
-                Event::Skipped { epochs, .. } => (0..*epochs).for_each(|_| saved += last),
+                Event::Skipped { epochs, .. } => saved += last.times(*epochs),
                 _ => {}
             }
         }

@@ -36,22 +36,28 @@ pub enum LogError {
     },
 }
 
-/// The events of a log. A last line that is cut off in the middle, as a run leaves it that was killed, is left out.
+/// The events of a log, of several runs in one those of the last. A last line that is cut off in the middle, as a run leaves it that was
+/// killed, is left out.
 pub fn read_log(file: &Path) -> Result<History, LogError> {
     let failed = |source| LogError::Io { file: file.to_owned(), source };
     let mut reader = BufReader::new(File::open(file).map_err(failed)?);
-    let (mut events, mut text) = (Vec::new(), String::new());
+    let (mut events, mut text) = (Vec::new(), Vec::new());
     for line in 1.. {
         text.clear();
-        if reader.read_line(&mut text).map_err(failed)? == 0 {
+        if reader.read_until(b'\n', &mut text).map_err(failed)? == 0 {
             break;
         }
-        if text.trim().is_empty() {
+        if text.trim_ascii().is_empty() {
             continue;
         }
-        match serde_json::from_str::<Event>(&text) {
-            Ok(event) => events.push(event),
-            Err(source) if source.is_eof() && !text.ends_with('\n') => break,
+        match serde_json::from_slice::<Event>(&text) {
+            Ok(event) => {
+                if matches!(event, Event::Started { .. }) {
+                    events.clear();
+                }
+                events.push(event);
+            }
+            Err(_) if !text.ends_with(b"\n") && !events.is_empty() => break,
             Err(source) => return Err(LogError::Line { file: file.to_owned(), line, source }),
         }
     }

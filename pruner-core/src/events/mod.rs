@@ -199,12 +199,26 @@ pub struct Cost {
 impl AddAssign for Cost {
     fn add_assign(&mut self, other: Self) {
         self.seconds += other.seconds;
-        self.samples += other.samples;
-        self.macs += other.macs;
+        self.samples = self.samples.saturating_add(other.samples);
+        self.macs = self.macs.saturating_add(other.macs);
         self.joules = match (self.joules, other.joules) {
             (Some(a), Some(b)) => Some(a + b),
             (a, b) => a.or(b),
         };
+    }
+}
+
+impl Cost {
+    /// As much so many times.
+    #[must_use]
+    pub fn times(self, times: usize) -> Self {
+        let whole = |count: u64| count.saturating_mul(times as u64);
+        Self {
+            seconds: self.seconds * times as f64,
+            samples: whole(self.samples),
+            macs: whole(self.macs),
+            joules: self.joules.map(|joules| joules * times as f64),
+        }
     }
 }
 

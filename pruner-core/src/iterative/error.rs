@@ -6,11 +6,14 @@ use super::settings::SettingsError;
 use super::training::AnyError;
 use crate::aten::AtenError;
 use crate::checkpoint::CheckpointError;
-use crate::events::Stage;
+use crate::events::{Cost, Stage};
 use crate::pruner::PruneError;
 use crate::snapshot::RestoreError;
 
-/// Why a run stopped before its end. The network is as the last event left it; a run with a checkpoint can go on from there.
+/// Why a run stopped before its end.
+///
+/// What failed can be tried again by going on: nothing is made twice. An epoch that failed in the middle leaves the network half trained, though;
+/// [`resume`](super::IterativePruning::resume) goes back to the last checkpoint.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IterativeError {
@@ -48,6 +51,19 @@ pub enum IterativeError {
         /// What came of it.
         quality: f64,
     },
+    /// Training says that it cost what is no finite number.
+    #[error("the training of epoch {epoch} after step {step} says that it cost {cost:?}, which must be finite numbers")]
+    Cost {
+        /// The step.
+        step: usize,
+        /// The epoch after it, from 1.
+        epoch: usize,
+        /// What it says.
+        cost: Cost,
+    },
+    /// The pruner has made steps before the run.
+    #[error("the pruner has made {0} steps already: make a new one for the run, or resume it from its checkpoint")]
+    Begun(usize),
     /// A step cannot be taken back, or the network of a checkpoint not be put in place.
     #[error(transparent)]
     Restore(#[from] RestoreError),

@@ -48,6 +48,9 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     /// A run of a pruner that has made no step yet.
     pub fn new(pruner: P, settings: IterativeSettings) -> Result<Self, IterativeError> {
         settings.validate()?;
+        if pruner.steps_made() > 0 {
+            return Err(IterativeError::Begun(pruner.steps_made()));
+        }
         let at = Position::new(settings.first_stride());
         Ok(Self {
             pruner,
@@ -115,8 +118,9 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         training: &mut dyn Training,
     ) -> Result<Option<Stop>, IterativeError> {
         loop {
+            let was = self.at.phase;
             let stop = self.advance(network, training)?;
-            if stop.is_some() || self.at.phase == Phase::Step {
+            if stop.is_some() || (self.at.phase == Phase::Step && was != Phase::Begin) {
                 return Ok(stop);
             }
         }
@@ -131,7 +135,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     ) -> Result<Option<Stop>, IterativeError> {
         match self.at.phase {
             Phase::Begin => self.begin(network, training)?,
-            Phase::Step => self.step(network)?,
+            Phase::Step => self.step(network, training)?,
             Phase::AfterCut => self.after_cut(network, training)?,
             Phase::Idle => self.idle()?,
             Phase::Train { done } => self.train(network, training, done)?,
@@ -144,6 +148,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     }
 
     fn begin(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
+        self.check_checkpoint()?;
         // Where judging failed, the run has begun already.
         if self.history.events().is_empty() {
             self.emit(Event::Started {
@@ -162,12 +167,14 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         Ok(())
     }
 
-    fn step(&mut self, network: &mut Network<'_>) -> Result<(), IterativeError> {
-        let _span = tracing::info_span!("step", step = self.pruner.steps_made() + self.at.stride).entered();
-        self.progress(Doing::Pruning);
+    fn step(&mut self, network: &mut Network<'_>, training: &dyn Training) -> Result<(), IterativeError> {
+        let step = self.pruner.steps_made().saturating_add(self.at.stride).min(self.pruner.steps());
+        let _span = tracing::info_span!("step", step).entered();
+        self.progress(step, Doing::Pruning);
         if self.settings.max_drop.is_some() {
             let network = Snapshot::take(network.module, network.optimizer);
-            self.before = Some(Before { network, pruner: self.pruner.state()?, step: self.pruner.steps_made() });
+            let (pruner, training) = (self.pruner.state()?, training.state());
+            self.before = Some(Before { network, pruner, training, step: self.pruner.steps_made() });
         }
         let was = self.pruner.state()?;
         let report = match self.cut(network) {
@@ -188,25 +195,26 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
 
     /// Goes on after a step that pruned something.
     fn after_cut(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
-        self.evaluate(network, training, Stage::AfterCut)?;
+        self.at.cut_quality = self.evaluate(network, training, Stage::AfterCut)?;
         self.at.phase = self.training();
         Ok(())
     }
 
     /// Goes on after a step that pruned nothing.
     fn idle(&mut self) -> Result<(), IterativeError> {
+        let epochs = self.settings.epochs_per_step;
         if self.settings.train == TrainPolicy::Always {
             self.at.phase = self.training();
-            return Ok(());
-        }
-        self.before = None;
-        self.at.phase = self.next();
-        let last = self.history.reports().next_back();
-        if let Some((step, reason)) = last.map(|report| (report.step, report.outcome.clone())) {
-            self.emit(Event::Skipped { step, reason, epochs: self.settings.epochs_per_step })?;
+        } else {
+            self.before = None;
+            self.at.phase = self.next();
+            let last = self.history.reports().next_back();
+            if let Some((step, reason)) = last.map(|report| (report.step, report.outcome.clone())) {
+                self.emit(Event::Skipped { step, reason, epochs })?;
+            }
         }
         match self.settings.stride {
-            Some(stride) => self.set_stride((2 * self.at.stride).min(stride.max)),
+            Some(stride) => self.set_stride(self.at.stride.saturating_mul(2).min(stride.max)),
             None => Ok(()),
         }
     }
@@ -243,13 +251,18 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     }
 
     fn judge(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<(), IterativeError> {
-        let quality = self.evaluate(network, training, Stage::AfterTraining)?;
+        // Without an epoch the network is the one that was judged after the cut.
+        let quality = if self.at.pruned && self.settings.epochs_per_step == 0 {
+            self.at.cut_quality
+        } else {
+            self.evaluate(network, training, Stage::AfterTraining)?
+        };
         let before = self.before.take();
         let floor = self.settings.max_drop.map(|drop| self.at.dense_quality - drop);
         if let (Some(floor), Some(before), true) = (floor, before, self.at.pruned)
             && quality < floor
         {
-            return self.revert(network, &before, (quality, floor));
+            return self.revert(network, training, &before, (quality, floor));
         }
         if let Some(stride) = self.settings.stride
             && quality < self.at.quality - stride.allowed_drop
@@ -265,12 +278,14 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     fn revert(
         &mut self,
         network: &mut Network<'_>,
+        training: &mut dyn Training,
         before: &Before,
         (quality, floor): (f64, f64),
     ) -> Result<(), IterativeError> {
         let step = self.pruner.steps_made();
         self.pruner.restore(before.network.graph(), &before.pruner)?;
         before.network.restore(network.module, network.optimizer)?;
+        training.restore(&before.training).map_err(|source| IterativeError::Training { source })?;
         self.gather = true;
         self.emit(Event::Reverted { step, quality, floor, back_to: before.step, counts: self.pruner.counts() })?;
         let taken = step - before.step;
@@ -332,6 +347,9 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         let start = Instant::now();
         let cost = training.epoch(network, at, &mut told);
         let mut cost = cost.map_err(|source| IterativeError::Train { step, epoch, source })?;
+        if !cost.seconds.is_finite() || cost.joules.is_some_and(|joules| !joules.is_finite()) {
+            return Err(IterativeError::Cost { step, epoch, cost });
+        }
         if cost.seconds == 0.0 {
             cost.seconds = start.elapsed().as_secs_f64();
         }
@@ -348,7 +366,7 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
     ) -> Result<f64, IterativeError> {
         let step = self.pruner.steps_made();
         let _span = tracing::info_span!("evaluate", step).entered();
-        self.progress(Doing::Evaluating);
+        self.progress(step, Doing::Evaluating);
         let start = Instant::now();
         let quality = training.evaluate(network).map_err(|source| IterativeError::Evaluate { step, source })?;
         if !quality.is_finite() {
@@ -373,8 +391,8 @@ impl<'a, P: Pruner> IterativePruning<'a, P> {
         Ok(told?)
     }
 
-    fn progress(&mut self, doing: Doing) {
-        let progress = Progress::new(self.pruner.steps_made() + 1, self.pruner.steps(), doing);
+    fn progress(&mut self, step: usize, doing: Doing) {
+        let progress = Progress::new(step, self.pruner.steps(), doing);
         for observer in &mut self.observers {
             observer.progress(progress);
         }

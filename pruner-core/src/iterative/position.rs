@@ -39,6 +39,8 @@ pub(super) struct Position {
     /// The quality before the first step, and after the last that stands.
     pub(super) dense_quality: f64,
     pub(super) quality: f64,
+    /// The quality after the last cut, before its training.
+    pub(super) cut_quality: f64,
     /// Why the run is over once the training after this step is.
     pub(super) stop: Option<Stop>,
     /// Whether the last step pruned something.
@@ -49,12 +51,22 @@ pub(super) struct Position {
 pub(super) struct Before {
     pub(super) network: Snapshot,
     pub(super) pruner: Value,
+    pub(super) training: Value,
     pub(super) step: usize,
 }
 
 impl Position {
     /// Before the first step.
     pub(super) fn new(stride: usize) -> Self {
-        Self { phase: Phase::Begin, stride, epochs: 0, dense_quality: 0.0, quality: 0.0, stop: None, pruned: false }
+        Self {
+            phase: Phase::Begin,
+            stride,
+            epochs: 0,
+            dense_quality: 0.0,
+            quality: 0.0,
+            cut_quality: 0.0,
+            stop: None,
+            pruned: false,
+        }
     }
 }

@@ -12,6 +12,7 @@ use super::{IterativeError, IterativePruning, IterativeSettings, Network, Traini
 use crate::aten;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::events::{Event, History};
+use crate::files::temporary;
 use crate::graph::Graph;
 use crate::pruner::{Pruner, difference};
 use crate::snapshot::Snapshot;
@@ -23,14 +24,14 @@ struct Run {
     at: Position,
     pruner: Value,
     training: Value,
-    network: Kept,
+    network: StoredSnapshot,
     before: Option<StoredBefore>,
     history: History,
 }
 
 /// A snapshot but for its tensors.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredSnapshot {
     /// In its text form.
     graph: String,
     lr: f64,
@@ -38,8 +39,9 @@ struct Kept {
 
 #[derive(Serialize, Deserialize)]
 struct StoredBefore {
-    network: Kept,
+    network: StoredSnapshot,
     pruner: Value,
+    training: Value,
     step: usize,
 }
 
@@ -53,10 +55,15 @@ impl<P: Pruner> IterativePruning<'_, P> {
     /// Goes on from the checkpoint that the run keeps, if it is there; says whether it was.
     ///
     /// The network must be what it was before the first step: it gets the sizes, weights and random numbers of the checkpoint, its
-    /// optimiser its state. On the CPU, with as many threads, the run then comes to the same end as if it had never been stopped, bit for
-    /// bit. Nothing has changed where an error is returned, unless it is of the training or of an observer.
+    /// optimiser its state; gradients are no part of it. On the CPU, with as many threads and in single precision, the run then comes to the same end
+    /// as if it had never been stopped, bit for bit. Nothing has changed where an error is returned, unless it is of the training or of an observer.
     pub fn resume(&mut self, network: &mut Network<'_>, training: &mut dyn Training) -> Result<bool, IterativeError> {
-        let Some(file) = self.checkpoint.clone().filter(|file| file.exists()) else { return Ok(false) };
+        let Some(file) = self.checkpoint.clone() else { return Ok(false) };
+        self.check_checkpoint()?;
+        let is_there = file.try_exists().map_err(|source| CheckpointError::Read { file: file.clone(), source })?;
+        if !is_there {
+            return Ok(false);
+        }
         let _span = tracing::info_span!("resume").entered();
         let device = network.module.device();
         let Checkpoint { state, tensors } = Checkpoint::<Run>::read(&file, device)?;
@@ -67,9 +74,10 @@ impl<P: Pruner> IterativePruning<'_, P> {
         let damaged = |what: &str| CheckpointError::Damaged { file: file.clone(), what: what.to_owned() };
         let now = snapshot(&state.network, &tensors, NOW).ok_or_else(|| damaged("its graph cannot be read"))?;
         let before = match state.before {
-            Some(StoredBefore { network, pruner, step }) => {
+            Some(StoredBefore { network, pruner, training, step }) => {
                 let network = snapshot(&network, &tensors, BEFORE);
-                Some(Before { network: network.ok_or_else(|| damaged("its graph cannot be read"))?, pruner, step })
+                let network = network.ok_or_else(|| damaged("its graph cannot be read"))?;
+                Some(Before { network, pruner, training, step })
             }
             None => None,
         };
@@ -96,6 +104,13 @@ impl<P: Pruner> IterativePruning<'_, P> {
         Ok(true)
     }
 
+    /// That the checkpoint can be written, before any work is done for it.
+    pub(super) fn check_checkpoint(&self) -> Result<(), IterativeError> {
+        let Some(file) = &self.checkpoint else { return Ok(()) };
+        temporary(file).map_err(|source| CheckpointError::Write { file: file.clone(), source })?;
+        Ok(())
+    }
+
     /// Writes the checkpoint, if one is kept.
     pub(super) fn save(&self, network: &Network<'_>, training: &dyn Training) -> Result<(), IterativeError> {
         let Some(file) = &self.checkpoint else { return Ok(()) };
@@ -112,14 +127,19 @@ impl<P: Pruner> IterativePruning<'_, P> {
         }
         let before = self.before.as_ref().map(|before| {
             store(&before.network, BEFORE, &mut tensors);
-            StoredBefore { network: kept(&before.network), pruner: before.pruner.clone(), step: before.step }
+            StoredBefore {
+                network: stored(&before.network),
+                pruner: before.pruner.clone(),
+                training: before.training.clone(),
+                step: before.step,
+            }
         });
         let state = Run {
             settings: self.settings.clone(),
             at: self.at,
             pruner: self.pruner.state()?,
             training: training.state(),
-            network: kept(&now),
+            network: stored(&now),
             before,
             history: self.history.clone(),
         };
@@ -136,8 +156,8 @@ fn random(device: Device) -> String {
     format!("{RANDOM}/{}", if device == Device::Cpu { "cpu" } else { "gpu" })
 }
 
-fn kept(snapshot: &Snapshot) -> Kept {
-    Kept { graph: snapshot.graph.to_string(), lr: snapshot.lr }
+fn stored(snapshot: &Snapshot) -> StoredSnapshot {
+    StoredSnapshot { graph: snapshot.graph.to_string(), lr: snapshot.lr }
 }
 
 /// Adds the tensors of a snapshot to those of a checkpoint.
@@ -152,7 +172,7 @@ fn store(snapshot: &Snapshot, place: &str, tensors: &mut BTreeMap<String, Tensor
 }
 
 /// The snapshot whose tensors a checkpoint holds; `None` where its graph is none.
-fn snapshot(kept: &Kept, tensors: &BTreeMap<String, Tensor>, place: &str) -> Option<Snapshot> {
+fn snapshot(kept: &StoredSnapshot, tensors: &BTreeMap<String, Tensor>, place: &str) -> Option<Snapshot> {
     let graph: Graph = kept.graph.parse().ok()?;
     let stored = graph.stored().filter_map(|(id, value)| {
         let tensor = tensors.get(&format!("{place}/network/{id}/{}", value.name))?;

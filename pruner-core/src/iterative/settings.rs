@@ -17,7 +17,7 @@ pub struct IterativeSettings {
     /// What evaluations measure, for reports; more is better. Default: `quality`.
     pub measure: String,
     /// How far the quality after training may fall below that of the network before the first step. A step that leaves less is
-    /// taken back; where the stride can be halved the run goes on with smaller steps, else it is over. Default: as far as it does.
+    /// taken back, with the state of the optimiser and of the training; where the stride can be halved the run goes on with smaller steps, else it is over. Default: as far as it does.
     pub max_drop: Option<f64>,
     /// How the steps between two cuts adapt to what they bring. Default: a cut at every step.
     pub stride: Option<Stride>,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
-use super::{Follow, FollowError, OptimError, Optimizer, batches, call_fused, check_state, named_state, state_name};
+use super::{Follow, FollowError, OptimError, Optimizer, batches, call_fused, check_state, named_state};
 
 /// How weight decay works.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -181,23 +181,26 @@ impl Optimizer for AdamW {
         self.state.iter().flat_map(of).collect()
     }
 
-    fn set_state(&mut self, state: BTreeMap<String, Tensor>) -> Result<(), OptimError> {
-        let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
-        for (name, tensor) in state {
-            let unknown = || OptimError::UnknownState(name.clone());
-            let (what, parameter) = state_name(&self.parameters, &name)?;
-            if !moments.contains_key(parameter) {
-                let (_, variable) = self.parameters.iter().find(|(own, _)| own == parameter).ok_or_else(unknown)?;
-                moments.insert(parameter.to_owned(), Moments::new(variable, self.settings.amsgrad));
+    fn set_state(&mut self, mut state: BTreeMap<String, Tensor>) -> Result<(), OptimError> {
+        let mut moments = BTreeMap::new();
+        for (parameter, _) in &self.parameters {
+            let mut take = |what| state.remove(&format!("{what}/{parameter}"));
+            let parts = [take(MEAN), take(SQUARE), take(STEPS)];
+            let largest_square = if self.settings.amsgrad { take(LARGEST_SQUARE) } else { None };
+            if parts.iter().all(Option::is_none) && largest_square.is_none() {
+                continue;
             }
-            let of_parameter = moments.get_mut(parameter).ok_or_else(unknown)?;
-            match (what, &mut of_parameter.largest_square) {
-                (MEAN, _) => of_parameter.mean = tensor,
-                (SQUARE, _) => of_parameter.square = tensor,
-                (STEPS, _) => of_parameter.steps = tensor,
-                (LARGEST_SQUARE, Some(largest)) => *largest = tensor,
-                _ => return Err(unknown()),
+            let missing = |what| OptimError::IncompleteState { parameter: parameter.clone(), what };
+            if self.settings.amsgrad && largest_square.is_none() {
+                return Err(missing(LARGEST_SQUARE));
             }
+            let [mean, square, steps] = parts;
+            let (mean, square) = (mean.ok_or_else(|| missing(MEAN))?, square.ok_or_else(|| missing(SQUARE))?);
+            let steps = steps.ok_or_else(|| missing(STEPS))?;
+            moments.insert(parameter.clone(), Moments { mean, square, largest_square, steps });
+        }
+        if let Some((unknown, _)) = state.pop_first() {
+            return Err(OptimError::UnknownState(unknown));
         }
         self.state = moments;
         Ok(())

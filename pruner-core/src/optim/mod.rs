@@ -110,6 +110,14 @@ pub enum OptimError {
     /// A state is not one of this kind of optimiser, or of other parameters.
     #[error("the optimiser has no state `{0}`: it is of another optimiser, or of another network")]
     UnknownState(String),
+    /// A state lacks a part.
+    #[error("the state of `{parameter}` has no `{what}`: it is of an optimiser with other settings")]
+    IncompleteState {
+        /// The parameter.
+        parameter: String,
+        /// What is missing.
+        what: &'static str,
+    },
     /// The fused kernel failed.
     #[error("{operator}: {source}")]
     Kernel {
@@ -236,7 +244,8 @@ fn laid_out_as(name: &str, parameter: &Tensor, grad: Tensor) -> Result<Tensor, O
     Ok(copy)
 }
 
-fn is_dense(shape: &[i64], strides: &[i64]) -> bool {
+/// Whether the elements of a tensor fill its memory one by one, in whatever order of its dimensions.
+pub(crate) fn is_dense(shape: &[i64], strides: &[i64]) -> bool {
     let mut dims: Vec<_> = shape.iter().zip(strides).filter(|(size, _)| **size != 1).collect();
     dims.sort_by_key(|(_, stride)| **stride);
     let mut expected = 1;

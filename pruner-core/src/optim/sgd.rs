@@ -117,7 +117,9 @@ impl Optimizer for Sgd {
         let mut momentum = BTreeMap::new();
         for (name, tensor) in state {
             match state_name(&self.parameters, &name)? {
-                ("momentum", parameter) => drop(momentum.insert(parameter.to_owned(), tensor)),
+                ("momentum", parameter) if self.settings.momentum != 0.0 => {
+                    drop(momentum.insert(parameter.to_owned(), tensor))
+                }
                 _ => return Err(OptimError::UnknownState(name)),
             }
         }

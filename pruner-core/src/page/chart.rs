@@ -95,7 +95,11 @@ fn draw_on(area: &Area<'_>, history: &History, series: &Series) -> Result<(), Fa
         .x_label_area_size(34)
         .y_label_area_size(62)
         .build_cartesian_2d(-0.3..last + 0.3, low..high)?;
-    let digits = if high - low < 0.1 { 3 } else { 2 };
+    if !(high - low).is_finite() {
+        return Err("the numbers are too large".into());
+    }
+    // As many that two lines of the mesh differ.
+    let digits = (-((high - low) / 6.0).log10()).ceil().clamp(2.0, 9.0) as usize;
     let label = |value: &f64| if high > 1000.0 { short(*value) } else { format!("{value:.digits$}") };
     chart
         .configure_mesh()

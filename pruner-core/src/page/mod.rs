@@ -7,7 +7,7 @@ mod tests;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::numbers::{change, grouped, percent, seconds, short};
+use self::numbers::{change, four_digits, grouped, percent, seconds, short};
 use crate::events::{History, Row, Stop, Summary, Width};
 use crate::report::Outcome;
 
@@ -66,8 +66,9 @@ fn card(title: &str, value: &str, detail: &str) -> Markup {
 
 fn cards(summary: &Summary, measure: &str) -> Markup {
     let Summary { before, after, cost, saved, .. } = summary;
-    let quality = |quality: Option<f64>| quality.map_or_else(|| "–".to_owned(), |quality| format!("{quality:.4}"));
+    let quality = |quality: Option<f64>| quality.map_or_else(|| "–".to_owned(), four_digits);
     let (epochs, skipped) = (summary.epochs, summary.epochs_skipped);
+    let planned = epochs.saturating_add(skipped);
     let joules = saved.joules.map(|joules| format!(", {} J", short(joules))).unwrap_or_default();
     html! {
         section.cards {
@@ -82,7 +83,7 @@ fn cards(summary: &Summary, measure: &str) -> Markup {
                     reverted => format!("{reverted} taken back"),
                 },
             ))
-            (card("epochs skipped", &format!("{skipped} of {}", epochs + skipped), "nothing was pruned before them"))
+            (card("epochs skipped", &format!("{skipped} of {planned}"), "nothing was pruned before them"))
             (card(
                 "training saved",
                 &seconds(saved.seconds),
@@ -127,7 +128,7 @@ fn outcome(row: &Row) -> String {
 }
 
 fn steps(rows: &[Row], measure: &str) -> Markup {
-    let quality = |quality: Option<f64>| quality.map(|quality| format!("{quality:.4}")).unwrap_or_default();
+    let quality = |quality: Option<f64>| quality.map(four_digits).unwrap_or_default();
     html! {
         div.wide {
             table.steps {

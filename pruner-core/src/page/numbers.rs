@@ -13,6 +13,11 @@ pub(super) fn short(value: f64) -> String {
     }
 }
 
+/// A quality: with four decimals, or as many digits of a small one.
+pub(super) fn four_digits(value: f64) -> String {
+    if value == 0.0 || (0.01..1e6).contains(&value.abs()) { format!("{value:.4}") } else { format!("{value:.3e}") }
+}
+
 /// A count with its thousands apart.
 pub(super) fn grouped(value: u64) -> String {
     let digits = value.to_string();
