@@ -98,7 +98,7 @@ pub struct Options {
     /// The folder that quality.md and quality.svg are written to [default: docs, or target/quality/quick if quick]
     #[arg(long, value_name = "DIR")]
     pub docs: Option<PathBuf>,
-    /// The folder of trained networks
+    /// The folder of what is only needed meanwhile
     #[arg(long, default_value = "target/quality", value_name = "DIR")]
     pub work: PathBuf,
     /// Only write the page and the plot of the results that are there
@@ -128,9 +128,10 @@ impl Options {
         self.docs.clone().unwrap_or_else(|| self.folder("docs"))
     }
 
-    /// The folder of trained networks, by scale.
+    /// The folder of trained networks: beside the results, which only mean something for them, since another processor trains
+    /// others.
     pub fn dense_dir(&self) -> PathBuf {
-        self.work.join(if self.quick { "dense-quick" } else { "dense" })
+        self.results_dir().join("networks")
     }
 
     fn folder(&self, full: &str) -> PathBuf {
