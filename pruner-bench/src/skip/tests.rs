@@ -92,3 +92,12 @@ fn what_cannot_be_measured_is_named() {
     assert!(failed(&["--schedulers", "cubik"]).contains("cubic"), "the nearest is suggested");
     assert!(Cli::try_parse_from(["skip", "--round-to", "0"]).is_err());
 }
+
+#[test]
+fn the_page_that_is_checked_in_is_that_of_the_rows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in a workspace");
+    let all = store::read_all(&root.join("pruner-bench/results/skip")).expect("the results are read");
+    let read = |name: &str| std::fs::read_to_string(root.join("docs").join(name)).expect("it is checked in");
+    assert_eq!(read(PAGE), page(&all), "run `cargo xtask skip --page`");
+    assert_eq!(read(PLOT), plot::plot(&all).expect("it is drawn"));
+}

@@ -118,7 +118,7 @@ impl Optimizer for Sgd {
         for (name, tensor) in state {
             match state_name(&self.parameters, &name)? {
                 ("momentum", parameter) if self.settings.momentum != 0.0 => {
-                    drop(momentum.insert(parameter.to_owned(), tensor))
+                    drop(momentum.insert(parameter.to_owned(), tensor));
                 }
                 _ => return Err(OptimError::UnknownState(name)),
             }
