@@ -1,3 +1,5 @@
+//! What the page of a run says, and that it needs nothing else.
+
 use super::*;
 use crate::events::{Cost, Event, Stage, TrainPolicy};
 use crate::report::{Counts, StepReport};
