@@ -1,3 +1,5 @@
+//! What the comparison asks, and that its page says what was measured.
+
 use clap::Parser;
 
 use super::*;
