@@ -1,13 +1,18 @@
 //! A run of pruning: steps that plan, cut and report, between which the network is trained.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod settings;
+mod state;
+
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize as _;
 use serde_json::Value;
 use tch::{Device, Tensor};
 
+pub use self::settings::Settings;
+use self::state::State;
+pub(crate) use self::state::difference;
 use crate::apply::{ApplyError, apply, check_network};
 use crate::budget::Dense;
 use crate::calibration::{self, CalibrationError, Loader, Loss};
@@ -16,126 +21,19 @@ use crate::deps::{Analysis, AnalysisError, AxisGroup, BurntIn, Counts, Group, Ke
 use crate::exec::GraphModule;
 use crate::graph::{Dtype, Graph};
 use crate::ids::GroupId;
-use crate::importance::{self, Importance, ImportanceError, Signal, SignalSet, Signals, Weights};
+use crate::importance::{self, ImportanceError, Signal, SignalSet, Signals, Weights};
 use crate::latency::{ByTurns, Latency};
 use crate::optim::Follow;
 use crate::plan::{
-    Budget, BudgetError, Limits, LimitsError, Plan, Prunable, SelectError, Selection, Standing, StopReason, prunable,
-    select, stop_reason,
+    Budget, BudgetError, LimitsError, Plan, Prunable, SelectError, Selection, Standing, StopReason, prunable, select,
+    stop_reason,
 };
-use crate::registry;
 use crate::regularizer::{self, Gradients, Regularizer, RegularizerError};
 use crate::report::{Seconds, StepReport};
-use crate::scheduler::{self, Position, Scheduler, SchedulerError};
+use crate::scheduler::{self, Position, SchedulerError};
 
 /// A score per coordinate that is left, by group.
 type Scores = BTreeMap<GroupId, Vec<f64>>;
-
-/// What a run prunes by, how far, and in how many steps.
-#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// The criterion that scores coordinates; the lowest go first.
-    #[serde(deserialize_with = "importance::deserialize_importance")]
-    pub importance: Box<dyn Importance>,
-    /// The part of the target that each step goes to.
-    #[serde(deserialize_with = "registry::deserialize_scheduler")]
-    pub scheduler: Box<dyn Scheduler>,
-    /// The steps of the run, at least 1. Default: 1.
-    #[serde(default = "one")]
-    #[schemars(range(min = 1))]
-    pub steps: usize,
-    /// How much goes by the end, and what no step goes below. Default: half of every group.
-    #[serde(default)]
-    pub limits: Limits,
-    /// What the network may cost at the end of the run, in place of the target ratio of the limits. Default: none.
-    #[serde(default)]
-    pub budget: Option<Budget>,
-    /// The seed of criteria that draw numbers. Default: 0.
-    #[serde(default)]
-    pub seed: u64,
-    /// Whether biases make up for the means of what is cut: `W·E[X]` of it is added to the bias of each layer that read it, so that the mean
-    /// output of a linear layer stays, and that of a convolution as far as all places of its kernel see the same mean. It needs
-    /// [`GroupPruner::gather`]; layers without a bias of their own go without. Criteria may ask for it too. Default: false. Source: An et al., *FLAP* (arXiv 2312.11983).
-    #[serde(default)]
-    pub compensate: bool,
-    /// The threads of the CPU that [`GroupPruner::gather`] runs batches with, 0 for as many as libtorch is set to. libtorch's convolutions and
-    /// matrix products round otherwise with other numbers of threads, so that of two coordinates that are nearly equal another may go; with a
-    /// number given, plans are the same wherever they are made. Default: 1.
-    #[serde(default = "one")]
-    pub gather_threads: usize,
-}
-
-fn one() -> usize {
-    1
-}
-
-impl Settings {
-    /// One step by a criterion and a scheduler, to the default target.
-    pub fn new(importance: Box<dyn Importance>, scheduler: Box<dyn Scheduler>) -> Self {
-        Self {
-            importance,
-            scheduler,
-            steps: one(),
-            limits: Limits::default(),
-            budget: None,
-            seed: 0,
-            compensate: false,
-            gather_threads: one(),
-        }
-    }
-
-    /// Sets [`steps`](Self::steps).
-    #[must_use]
-    pub fn with_steps(self, steps: usize) -> Self {
-        Self { steps, ..self }
-    }
-
-    /// Sets [`limits`](Self::limits).
-    #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        Self { limits, ..self }
-    }
-
-    /// Sets [`budget`](Self::budget).
-    #[must_use]
-    pub fn with_budget(self, budget: Budget) -> Self {
-        Self { budget: Some(budget), ..self }
-    }
-
-    /// The share by which schedulers tell how far a run goes: the target ratio, or the largest share of the budget.
-    fn target_ratio(&self) -> f64 {
-        self.budget.as_ref().map_or(self.limits.target_ratio, Budget::largest_share)
-    }
-
-    /// Sets [`seed`](Self::seed).
-    #[must_use]
-    pub fn with_seed(self, seed: u64) -> Self {
-        Self { seed, ..self }
-    }
-
-    /// Sets [`compensate`](Self::compensate).
-    #[must_use]
-    pub fn with_compensation(self) -> Self {
-        Self { compensate: true, ..self }
-    }
-
-    /// Sets [`gather_threads`](Self::gather_threads).
-    #[must_use]
-    pub fn with_gather_threads(self, gather_threads: usize) -> Self {
-        Self { gather_threads, ..self }
-    }
-
-    fn compensates(&self) -> bool {
-        self.compensate || self.importance.compensates()
-    }
-
-    /// The signals that a step is planned and made with.
-    pub fn needs(&self) -> SignalSet {
-        let means = if self.compensates() { Signal::Mean.into() } else { SignalSet::empty() };
-        self.importance.needs() | means
-    }
-}
 
 /// Why a network cannot be pruned, or a step was not made. The network is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -579,29 +477,6 @@ impl Pruner for GroupPruner {
         self.standings = state.standings;
         self.signals = Signals::default();
         Ok(())
-    }
-}
-
-/// Where a run is.
-#[derive(Serialize, Deserialize)]
-struct State {
-    settings: Value,
-    step: usize,
-    /// The coordinates that are left of each group that was cut.
-    left: BTreeMap<GroupId, Vec<u32>>,
-    standings: Vec<Standing>,
-}
-
-/// Where two settings differ first, and how.
-pub(crate) fn difference(own: &Value, other: &Value, place: &str) -> Option<String> {
-    match (own, other) {
-        (Value::Object(own), Value::Object(other)) => {
-            let keys: BTreeSet<_> = own.keys().chain(other.keys()).collect();
-            let at = |map: &serde_json::Map<String, Value>, key: &str| map.get(key).cloned().unwrap_or_default();
-            keys.into_iter().find_map(|key| difference(&at(own, key), &at(other, key), &format!("{place}.{key}")))
-        }
-        _ if own == other => None,
-        _ => Some(format!("{place} is {own} here and was {other} then")),
     }
 }
 
