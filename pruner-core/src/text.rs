@@ -129,6 +129,14 @@ fn end_of(text: &str, room: usize) -> String {
     format!("…{}", text.chars().skip(gone).collect::<String>())
 }
 
+/// A count with its thousands apart.
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let first = (digits.len() + 2) % 3 + 1;
+    let (head, rest) = digits.split_at(first.min(digits.len()));
+    rest.as_bytes().chunks(3).fold(head.to_owned(), |text, three| text + "," + &String::from_utf8_lossy(three))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ use std::path::Path;
 use pruner_core::plan::Reason;
 use pruner_core::pruner::Settings;
 use pruner_core::report::{Outcome, StepReport};
+use pruner_core::text::grouped;
 use tch::Device;
 
 use super::options::device_name;
@@ -208,14 +209,6 @@ fn verdict(report: &StepReport) -> String {
 
 fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("{count} {noun}") } else { format!("{count} {noun}s") }
-}
-
-/// A count with its thousands apart.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let first = (digits.len() + 2) % 3 + 1;
-    let (head, rest) = digits.split_at(first.min(digits.len()));
-    rest.as_bytes().chunks(3).fold(head.to_owned(), |text, three| text + "," + &String::from_utf8_lossy(three))
 }
 
 /// A large count in three digits: `3.21 M`, `1.05 T`.

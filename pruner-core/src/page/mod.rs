@@ -7,9 +7,10 @@ mod tests;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use self::numbers::{change, four_digits, grouped, percent, seconds, short};
+use self::numbers::{change, four_digits, percent, seconds, short};
 use crate::events::{History, Row, Stop, Summary, Width};
 use crate::report::Outcome;
+use crate::text::grouped;
 
 /// The page of a run, finished or not, as HTML.
 ///

@@ -18,14 +18,6 @@ pub(super) fn four_digits(value: f64) -> String {
     if value == 0.0 || (0.01..1e6).contains(&value.abs()) { format!("{value:.4}") } else { format!("{value:.3e}") }
 }
 
-/// A count with its thousands apart.
-pub(super) fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let first = (digits.len() + 2) % 3 + 1;
-    let (head, rest) = digits.split_at(first.min(digits.len()));
-    rest.as_bytes().chunks(3).fold(head.to_owned(), |text, three| text + "," + &String::from_utf8_lossy(three))
-}
-
 /// A share in percent.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
