@@ -33,10 +33,10 @@ pub struct Settings {
     pub seed: u64,
     /// Whether biases make up for the means of what is cut: `W·E[X]` of it is added to the bias of each layer that read it, so that the mean
     /// output of a linear layer stays, and that of a convolution as far as all places of its kernel see the same mean. It needs
-    /// [`GroupPruner::gather`](super::GroupPruner::gather); layers without a bias of their own go without. Criteria may ask for it too. Default: false. Source: An et al., *FLAP* (arXiv 2312.11983).
+    /// `GroupPruner::gather`; layers without a bias of their own go without. Criteria may ask for it too. Default: false. Source: An et al., *FLAP* (arXiv 2312.11983).
     #[serde(default)]
     pub compensate: bool,
-    /// The threads of the CPU that [`GroupPruner::gather`](super::GroupPruner::gather) runs batches with, 0 for as many as libtorch is set to. libtorch's convolutions and
+    /// The threads of the CPU that `GroupPruner::gather` runs batches with, 0 for as many as libtorch is set to. libtorch's convolutions and
     /// matrix products round otherwise with other numbers of threads, so that of two coordinates that are nearly equal another may go; with a
     /// number given, plans are the same wherever they are made. Default: 1.
     #[serde(default = "one")]
