@@ -1,4 +1,5 @@
-//! Rules of nodes that are alike: a network repeats its layers, and a rule depends on arguments and shapes alone.
+//! Rules of nodes that are alike: a network repeats its layers, and a rule depends on arguments and shapes alone, as does how
+//! zeros pass.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -8,31 +9,35 @@ use fnv::{FnvBuildHasher, FnvHasher};
 
 use crate::graph::{Argument, Graph, Node};
 use crate::ids::{NodeId, ValueId};
-use crate::ops::{self, Rewrite, Rule, RuleError};
+use crate::ops::{self, NodeView, Rewrite, Rule, RuleError, Zeros};
 
 /// The rules found so far.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     /// Under the hash of a node, the nodes of that hash which had a rule worked out.
-    known: HashMap<u64, Vec<(NodeId, Arc<Rule>)>, FnvBuildHasher>,
+    known: HashMap<u64, Vec<(NodeId, Known)>, FnvBuildHasher>,
 }
 
+/// A rule, and how zeros pass.
+type Known = (Arc<Rule>, Arc<Zeros>);
+
 impl Rules {
-    /// The rule of a node; `None` if its operation has no row.
-    pub(super) fn rule(&mut self, graph: &Graph, id: NodeId) -> Result<Option<Arc<Rule>>, RuleError> {
+    /// The rule of a node and how it passes zeros on; `None` if its operation has no row.
+    pub(super) fn rule(&mut self, graph: &Graph, id: NodeId) -> Result<Option<Known>, RuleError> {
         let node = graph.node(id);
         let known = self.known.entry(hash(graph, node)).or_default();
-        if let Some((_, rule)) = known.iter().find(|(other, _)| alike(graph, graph.node(*other), node)) {
-            return Ok(Some(Arc::clone(rule)));
+        if let Some((_, found)) = known.iter().find(|(other, _)| alike(graph, graph.node(*other), node)) {
+            return Ok(Some(found.clone()));
         }
-        let rule = ops::rule(graph, id)?.map(Arc::new);
+        let Some(rule) = ops::rule(graph, id)? else { return Ok(None) };
         // Another operation that a node becomes reads what the node reads, and not what one like it reads.
         // (A node with an argument that is not a number is not like itself.)
-        let shared = |rule: &&Arc<Rule>| !rule.rewrites.iter().any(names_values) && alike(graph, node, node);
-        if let Some(rule) = rule.as_ref().filter(shared) {
-            known.push((id, Arc::clone(rule)));
+        let shared = !rule.rewrites.iter().any(names_values) && alike(graph, node, node);
+        let found = (Arc::new(rule), Arc::new(ops::zeros(&NodeView::new(graph, id))));
+        if shared {
+            known.push((id, found.clone()));
         }
-        Ok(rule)
+        Ok(Some(found))
     }
 }
 

@@ -47,7 +47,7 @@ pub use sites::Site;
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, Origin};
 use crate::ids::{AxisId, NodeId, ValueId};
-use crate::ops::{Mark, NodeView, Rule, RuleError, Term};
+use crate::ops::{Mark, NodeView, Rule, RuleError, Term, Zeros};
 
 /// Why a graph cannot be analysed.
 #[derive(Debug, thiserror::Error)]
@@ -87,10 +87,11 @@ pub enum AnalysisError {
     },
 }
 
-/// The axes of a node: its rule, and the expression that each factor of it stands for.
+/// The axes of a node: its rule, how it passes zeros on, and the expression that each factor of the rule stands for.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeAxes {
     pub(crate) rule: Arc<Rule>,
+    pub(crate) zeros: Arc<Zeros>,
     pub(crate) factors: Vec<Expr>,
 }
 
@@ -205,9 +206,10 @@ impl<'a> Walk<'a> {
     fn node(&mut self, id: NodeId) -> Result<(), AnalysisError> {
         let node = self.graph.node(id);
         let axes = match self.rules.rule(self.graph, id) {
-            Ok(Some(rule)) => {
+            Ok(Some((rule, zeros))) => {
                 self.axes.look_at(id, &node.op);
-                Some(self.apply(id, rule)?)
+                let factors = self.apply(id, &rule)?;
+                Some(NodeAxes { rule, zeros, factors })
             }
             Ok(None) => {
                 self.without_rule(id, &Pin::UnknownOp { node: id, op: node.op.clone() });
@@ -223,8 +225,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Makes equal what the rule of a node says is equal.
-    fn apply(&mut self, id: NodeId, rule: Arc<Rule>) -> Result<NodeAxes, AnalysisError> {
+    /// Makes equal what the rule of a node says is equal, and gives the expression that each factor stands for.
+    fn apply(&mut self, id: NodeId, rule: &Rule) -> Result<Vec<Expr>, AnalysisError> {
         let graph = self.graph;
         let node = graph.node(id);
         let size = |source| AnalysisError::Size { node: graph.describe(id), source };
@@ -273,7 +275,7 @@ impl<'a> Walk<'a> {
             }
             self.dims[value.index()] = dims;
         }
-        Ok(NodeAxes { rule, factors })
+        Ok(factors)
     }
 
     fn expr(&mut self, term: &Term, factors: &[Expr]) -> Expr {

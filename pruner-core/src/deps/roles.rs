@@ -4,6 +4,8 @@
 //! factors of such a product have and that stays is one of heads, and one that is summed over there or comes through it
 //! from one side is one of a head's dimensions. Axes of places are neither: no weight has them.
 
+use std::sync::Arc;
+
 use crate::deps::NodeAxes;
 use crate::deps::axes::Axis;
 use crate::deps::group::Role;
@@ -14,11 +16,11 @@ use crate::ops::{NodeView, Rule, zeros};
 
 /// The role of each variable. All expressions are final.
 pub(super) fn roles(graph: &Graph, nodes: &[Option<NodeAxes>], axes: &[Axis]) -> Vec<Role> {
-    let activations = activations(graph);
+    let activations = activations(graph, nodes);
     let weighed = weighed(graph, nodes, axes.len(), &activations);
     let may_have_one = |axis: AxisId| weighed[axis.index()] && axes[axis.index()].pin.is_none();
     let mut roles = vec![Role::Channels; axes.len()];
-    for (id, NodeAxes { rule, factors }) in products(graph, nodes) {
+    for (id, NodeAxes { rule, factors, .. }) in products(graph, nodes) {
         let values = values(graph, id);
         let found = of_factors(rule, &|slot| values[slot].is_some_and(|value| activations[value.index()]));
         for (role, e) in found.into_iter().zip(factors) {
@@ -48,12 +50,13 @@ fn values(graph: &Graph, node: NodeId) -> Vec<Option<ValueId>> {
 }
 
 /// For each value, whether it depends on what the network is given.
-fn activations(graph: &Graph) -> Vec<bool> {
+fn activations(graph: &Graph, nodes: &[Option<NodeAxes>]) -> Vec<bool> {
     let mut given: Vec<bool> = graph.values().map(|(_, value)| value.origin == Origin::Input).collect();
-    for (id, node) in graph.nodes() {
+    for ((id, node), axes) in graph.nodes().zip(nodes) {
         if node.inputs().any(|input| given[input.index()]) {
-            let values = values(graph, id);
-            let written = zeros(&NodeView::new(graph, id)).written.into_iter().filter_map(|slot| values[slot]);
+            let view = NodeView::new(graph, id);
+            let zeros = axes.as_ref().map_or_else(|| Arc::new(zeros(&view)), |axes| Arc::clone(&axes.zeros));
+            let written = zeros.written.iter().filter_map(|&slot| view.slots()[slot].value);
             for value in node.results.iter().copied().chain(written) {
                 given[value.index()] = true;
             }
@@ -65,7 +68,7 @@ fn activations(graph: &Graph) -> Vec<bool> {
 /// For each variable, whether some activation is multiplied with a weight that has it.
 fn weighed(graph: &Graph, nodes: &[Option<NodeAxes>], axes: usize, activations: &[bool]) -> Vec<bool> {
     let mut weighed = vec![false; axes];
-    for (id, NodeAxes { rule, factors }) in products(graph, nodes) {
+    for (id, NodeAxes { rule, factors, .. }) in products(graph, nodes) {
         let values = values(graph, id);
         let given = |value: ValueId| activations[value.index()];
         if !values.iter().flatten().any(|&value| given(value)) {

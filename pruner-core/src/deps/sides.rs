@@ -41,7 +41,7 @@ impl<'a> Readers<'a> {
 
     fn side_at_reader(&self, value: ValueId, dim: usize, axis: AxisId) -> Option<Side> {
         let (node, slot, _) = self.of(value)?;
-        let NodeAxes { rule, factors } = self.analysis.node_axes(node)?;
+        let NodeAxes { rule, factors, .. } = self.analysis.node_axes(node)?;
         let terms = rule.operands.get(slot)?.as_ref()?;
         if let ([_], [result], [reordered]) =
             (&rule.operands[..], &rule.results[..], &self.analysis.graph().node(node).results[..])

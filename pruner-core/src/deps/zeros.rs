@@ -6,6 +6,8 @@
 //! does. This pass follows the zeros through the graph, and marks as inexact the variables that a node contracts without
 //! one, and those along which a node is given zeros that it makes no finite number of.
 
+use std::sync::Arc;
+
 use crate::deps::NodeAxes;
 use crate::deps::axes::Axis;
 use crate::deps::expr::Expr;
@@ -40,13 +42,12 @@ pub(super) fn mark_inexact(graph: &Graph, dims: &[Vec<Expr>], nodes: &[Option<No
 fn suspects(graph: &Graph, nodes: &[Option<NodeAxes>], axes: &[Axis], written: bool) -> Vec<bool> {
     let mut suspects = vec![false; axes.len()];
     for ((id, _), node) in graph.nodes().zip(nodes) {
-        let Some(NodeAxes { rule, factors }) = node else { continue };
+        let Some(NodeAxes { rule, zeros, factors }) = node else { continue };
         let view = NodeView::new(graph, id);
         let is_parameter = |slot: usize| {
             let value = view.slots()[slot].value;
             !written && value.is_some_and(|value| graph.value(value).origin == Origin::Parameter)
         };
-        let zeros = zeros(&view);
         for (factor, e) in factors.iter().enumerate() {
             let weights = zeros.recurrent.iter().filter(|&&slot| mentions(rule, slot, factor));
             let singular = zeros.singular.iter().any(|&slot| mentions(rule, slot, factor));
@@ -118,12 +119,12 @@ impl Pass<'_> {
     /// Follows the zeros through a node; gives the suspects that it contracts without one.
     fn node(&mut self, id: NodeId, axes: Option<&NodeAxes>) -> Vec<AxisId> {
         let view = NodeView::new(self.graph, id);
-        let zeros = zeros(&view);
+        let zeros = axes.map_or_else(|| Arc::new(zeros(&view)), |axes| Arc::clone(&axes.zeros));
         let results = &self.graph.node(id).results;
         let values: Vec<Option<ValueId>> = view.slots().iter().map(|slot| slot.value).collect();
         let mut inexact = Vec::new();
         let mut made = vec![Vec::new(); results.len()];
-        if let Some(NodeAxes { rule, factors }) = axes {
+        if let Some(NodeAxes { rule, factors, .. }) = axes {
             let site = Site { pass: self, rule, zeros: &zeros, values: &values };
             // The factors whose results are zero along a variable, and those whose are not.
             let mut passed = Vec::new();

@@ -15,7 +15,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::text::{is_plain_name, is_plain_overload};
@@ -221,14 +221,10 @@ impl Verifier<'_> {
             });
             let reads_or_makes = !node.results.is_empty() || node.inputs().next().is_some();
             self.check(reads_or_makes, || Violation::Detached { node: name() });
-            let mut names = BTreeSet::new();
             for (index, (argument, _)) in node.arguments.iter().enumerate() {
                 self.check(!argument.is_empty(), || Violation::UnnamedArgument { node: name(), index });
-                self.check(argument.is_empty() || names.insert(argument), || Violation::SameArgument {
-                    node: name(),
-                    argument: argument.clone(),
-                });
             }
+            self.same_arguments(id);
             for value in node.inputs() {
                 self.read(id, value);
             }
@@ -245,6 +241,16 @@ impl Verifier<'_> {
                     origin,
                 });
             }
+        }
+    }
+
+    fn same_arguments(&mut self, id: NodeId) {
+        let node = self.graph.node(id);
+        let mut names: Vec<&String> = node.arguments.iter().map(|(name, _)| name).collect();
+        names.sort_unstable();
+        for same in names.windows(2).filter(|pair| !pair[0].is_empty() && pair[0] == pair[1]) {
+            let (node, argument) = (self.graph.describe(id), same[0].clone());
+            self.violations.push(Violation::SameArgument { node, argument });
         }
     }
 
@@ -284,7 +290,7 @@ impl Verifier<'_> {
 
     fn values(&mut self) {
         let graph = self.graph;
-        let mut names: BTreeMap<&str, ValueId> = BTreeMap::new();
+        let mut names: Vec<(&String, ValueId)> = Vec::new();
         for (id, value) in graph.values() {
             let shape = &value.meta.shape;
             let elements = shape.iter().try_fold(1_i64, |product, &size| product.checked_mul(size));
@@ -296,10 +302,7 @@ impl Verifier<'_> {
                 Origin::Parameter | Origin::Buffer if value.name.is_empty() => {
                     self.violations.push(Violation::Unnamed { value: id });
                 }
-                Origin::Parameter | Origin::Buffer => {
-                    let first = *names.entry(&value.name).or_insert(id);
-                    self.check(first == id, || Violation::SameName { value: id, name: value.name.clone(), first });
-                }
+                Origin::Parameter | Origin::Buffer => names.push((&value.name, id)),
                 Origin::Node { node, .. } if node.index() >= graph.nodes.len() => {
                     self.violations.push(Violation::UnknownMaker { value: id, node });
                 }
@@ -311,6 +314,13 @@ impl Verifier<'_> {
                     });
                 }
                 Origin::Input | Origin::Constant => {}
+            }
+        }
+        names.sort_unstable();
+        for same in names.chunk_by(|(a, _), (b, _)| a == b) {
+            let (name, first) = same[0];
+            for &(_, value) in &same[1..] {
+                self.violations.push(Violation::SameName { value, name: name.clone(), first });
             }
         }
     }
