@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -990,42 +991,51 @@ std::vector<int64_t> outermost_first(const at::Tensor &tensor) {
   return order;
 }
 
-// Runs of one length: known to the compiler where it is short and common, as a 3×3 kernel is.
-template <size_t bytes> void copy_blocks(char *to, const char *from, const std::vector<Run> &runs) {
-  for (const Run &run : runs) {
-    std::memcpy(to, from + run.from, bytes);
+// Blocks of one length, known to the compiler where it is short and common, as a 3×3 kernel is; `from` + an offset is where one
+// begins.
+template <size_t bytes> void copy_blocks(char *to, const char *from, const std::vector<uint32_t> &offsets) {
+  for (uint32_t offset : offsets) {
+    std::memcpy(to, from + offset, bytes);
     to += bytes;
   }
 }
 
-void copy_runs(char *to, const char *from, const std::vector<Run> &runs, int64_t uniform) {
-  switch (uniform) {
+using CopyBlocks = void (*)(char *to, const char *from, const std::vector<uint32_t> &offsets);
+
+CopyBlocks copy_of_blocks(int64_t bytes) {
+  switch (bytes) {
   case 1:
-    return copy_blocks<1>(to, from, runs);
+    return copy_blocks<1>;
   case 2:
-    return copy_blocks<2>(to, from, runs);
+    return copy_blocks<2>;
   case 4:
-    return copy_blocks<4>(to, from, runs);
+    return copy_blocks<4>;
   case 8:
-    return copy_blocks<8>(to, from, runs);
+    return copy_blocks<8>;
   case 16:
-    return copy_blocks<16>(to, from, runs);
+    return copy_blocks<16>;
   case 18:
-    return copy_blocks<18>(to, from, runs);
+    return copy_blocks<18>;
   case 32:
-    return copy_blocks<32>(to, from, runs);
+    return copy_blocks<32>;
   case 36:
-    return copy_blocks<36>(to, from, runs);
+    return copy_blocks<36>;
   case 64:
-    return copy_blocks<64>(to, from, runs);
+    return copy_blocks<64>;
   case 72:
-    return copy_blocks<72>(to, from, runs);
+    return copy_blocks<72>;
+  case 100:
+    return copy_blocks<100>;
+  case 196:
+    return copy_blocks<196>;
   default:
-    for (const Run &run : runs) {
-      std::memcpy(to, from + run.from, run.bytes);
-      to += run.bytes;
-    }
+    return nullptr;
   }
+}
+
+void copy_runs(char *to, const char *from, const std::vector<Run> &runs) {
+  for (const Run &run : runs)
+    std::memcpy(to + run.to, from + run.from, run.bytes);
 }
 
 using Kept = std::vector<std::optional<c10::ArrayRef<int64_t>>>;
@@ -1077,12 +1087,20 @@ at::Tensor gather_in_one_pass(const at::Tensor &tensor, const Kept &kept) {
         runs.push_back({indices[i] * block, static_cast<int64_t>(i) * block, block});
     }
   }
-  bool is_uniform = std::all_of(runs.begin(), runs.end(), [&](const Run &run) { return run.bytes == runs[0].bytes; });
-  int64_t uniform = is_uniform ? runs[0].bytes : 0;
-
-  // The dimensions outside of it: where each row of runs begins in the source.
   int64_t from_row = cut < 0 ? block : block * tensor.size(order[cut]);
   int64_t to_row = cut < 0 ? block : block * sizes[order[cut]];
+  auto run_count = static_cast<int64_t>(runs.size());
+  // Short runs of any length take longer than their blocks one by one.
+  constexpr int64_t short_run = 256;
+  CopyBlocks copy_block = nullptr;
+  std::vector<uint32_t> blocks;
+  if (cut >= 0 && to_row < short_run * run_count && from_row <= std::numeric_limits<uint32_t>::max())
+    copy_block = copy_of_blocks(block);
+  if (copy_block != nullptr)
+    for (int64_t index : *kept[order[cut]])
+      blocks.push_back(static_cast<uint32_t>(index * block));
+
+  // The dimensions outside of it: where each row of runs begins in the source.
   std::vector<int64_t> rows{0};
   int64_t scale = from_row;
   for (int64_t place = cut - 1; place >= 0; --place) {
@@ -1102,11 +1120,14 @@ at::Tensor gather_in_one_pass(const at::Tensor &tensor, const Kept &kept) {
   char *to = static_cast<char *>(result.mutable_data_ptr());
   constexpr int64_t grain_bytes = 1 << 16;
   auto row_count = static_cast<int64_t>(rows.size());
-  auto run_count = static_cast<int64_t>(runs.size());
-  if (row_count > 1) {
+  if (row_count > 1 || copy_block != nullptr) {
     at::parallel_for(0, row_count, std::max<int64_t>(grain_bytes / to_row, 1), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row)
-        copy_runs(to + row * to_row, from + rows[row], runs, uniform);
+      for (int64_t row = begin; row < end; ++row) {
+        if (copy_block != nullptr)
+          copy_block(to + row * to_row, from + rows[row], blocks);
+        else
+          copy_runs(to + row * to_row, from + rows[row], runs);
+      }
     });
   } else {
     const char *row = from + rows[0];

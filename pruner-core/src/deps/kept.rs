@@ -1,6 +1,6 @@
 //! What is left of a network after cuts: sizes, positions and layouts of any dimension, evaluated from its expression.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::deps::expr::Expr;
 use crate::deps::layout::Layout;
@@ -29,8 +29,13 @@ impl Kept {
     /// Takes coordinates of a group away; those that are gone already stay so.
     pub fn remove(&mut self, analysis: &Analysis, group: GroupId, coordinates: &[u32]) {
         let left = self.left_of(analysis, group);
-        let gone: BTreeSet<u32> = coordinates.iter().copied().collect();
-        left.retain(|coordinate| !gone.contains(coordinate));
+        let mut gone = coordinates.to_vec();
+        gone.sort_unstable();
+        let mut gone = gone.into_iter().peekable();
+        left.retain(|&coordinate| {
+            while gone.next_if(|&next| next < coordinate).is_some() {}
+            gone.peek() != Some(&coordinate)
+        });
     }
 
     /// As [`remove`](Self::remove), for few coordinates of many.

@@ -183,16 +183,17 @@ fn validate_cut(group: &dyn Group, cut: &[u32]) -> Result<(), PlanError> {
     if let Some(pin) = group.pin() {
         return Err(PlanError::PinnedGroup { group: id, name: name(), pin: pin.clone() });
     }
+    let mut goes = vec![false; group.coordinates().len()];
     for &coordinate in cut {
         if coordinate as usize >= group.initial_size() {
             let initial_size = group.initial_size();
             return Err(PlanError::OutOfRange { group: id, name: name(), coordinate, initial_size });
         }
-        if group.coordinates().binary_search(&coordinate).is_err() {
-            return Err(PlanError::AlreadyCut { group: id, name: name(), coordinate });
+        match group.coordinates().binary_search(&coordinate) {
+            Ok(place) => goes[place] = true,
+            Err(_) => return Err(PlanError::AlreadyCut { group: id, name: name(), coordinate }),
         }
     }
-    let goes: Vec<bool> = group.coordinates().iter().map(|coordinate| cut.binary_search(coordinate).is_ok()).collect();
     let all = goes.iter().all(|&goes| goes);
     let emptied = group.members().iter().find(|member| {
         all || member.layout.places().all(|(_, coordinate)| goes.get(coordinate as usize) == Some(&true))

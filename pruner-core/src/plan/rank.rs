@@ -56,10 +56,10 @@ impl<'a> State<'a> {
     }
 
     fn rank(&mut self) {
-        let mut order: Vec<usize> = (0..self.scores.len()).collect();
-        // A stable sort breaks ties by coordinate.
-        order.sort_by(|&a, &b| compare(self.scores[a], self.scores[b]));
-        let sorted: Vec<f64> = order.iter().map(|&index| self.scores[index]).collect();
+        let mut sorted: Vec<(f64, usize)> = self.scores.iter().map(|score| score + 0.0).zip(0..).collect();
+        // Ties are broken by coordinate.
+        sorted.sort_unstable_by(|(a, at), (b, other)| a.total_cmp(b).then(at.cmp(other)));
+        let (sorted, order): (Vec<f64>, Vec<usize>) = sorted.into_iter().unzip();
         self.summary = ScoreSummary::of_sorted(&sorted);
         self.ranked = Members::new(self.group, self.space.min_channels).admissible(order);
         self.space.movable = self.ranked.len();
