@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 use pruner_core::pruner::Settings;
 use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -159,7 +160,29 @@ pub fn schema() -> Schema {
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.insert("$schema".to_owned(), serde_json::json!({ "type": "string" }));
     }
+    RecursiveTransform(describe_plainly).transform(&mut schema);
     schema
+}
+
+/// Makes the documentation of a field what an editor shows: without links into this library, a paragraph a line.
+fn describe_plainly(schema: &mut Schema) {
+    if let Some(Value::String(text)) = schema.get_mut("description") {
+        let paragraphs = text.split("\n\n").map(|paragraph| without_links(&paragraph.replace('\n', " ")));
+        *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+    }
+}
+
+/// A text with code in the place of links to it: `[`x`](y)` and `[`x`]` become `x` in its ticks.
+fn without_links(mut text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    while let Some((before, (code, after))) =
+        text.split_once("[`").and_then(|(before, link)| Some((before, link.split_once("`]")?)))
+    {
+        plain.extend([before, "`", code, "`"]);
+        let target = after.strip_prefix('(').and_then(|target| target.split_once(')'));
+        text = target.map_or(after, |(_, rest)| rest);
+    }
+    plain + text
 }
 
 /// That all keys are known ones.
