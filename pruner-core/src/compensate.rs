@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, TchError, Tensor};
 
+use crate::aten::not_finite;
 use crate::calibration::CalibrationError;
 use crate::deps::{AxisGroup, Group as _};
 use crate::exec::GraphModule;
@@ -50,12 +51,12 @@ impl Compensation {
             let Some(mean) = activation.statistics.get(&Signal::Mean) else { continue };
             shifts.extend(shift(module, activation, mean, gone)?);
         }
+        if let Some(place) = not_finite(shifts.iter().map(|(_, shift)| shift))? {
+            return Err(CalibrationError::NotFinite { name: module.graph().value(shifts[place].0).name.clone() });
+        }
         let mut compensation = Self { changed: Vec::new() };
         for (value, shift) in shifts {
             let Some(bias) = module.tensor(value) else { continue };
-            if !shift.f_isfinite()?.f_all()?.f_is_nonzero()? {
-                return Err(CalibrationError::NotFinite { name: module.graph().value(value).name.clone() });
-            }
             let shift = shift.f_to_kind(bias.kind())?;
             compensation.changed.push((bias.shallow_clone(), tch::no_grad(|| bias.detach().copy())));
             let _ = tch::no_grad(|| bias.shallow_clone().f_add_(&shift))?;

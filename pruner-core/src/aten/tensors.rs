@@ -57,6 +57,16 @@ pub(crate) fn widened(tensor: &Tensor) -> Result<Tensor, TchError> {
     }
 }
 
+/// The place of the first tensor that has an element which is not finite; a device is waited for once.
+pub(crate) fn not_finite<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Option<usize>, TchError> {
+    let finite = tensors.into_iter().map(|tensor| tensor.f_isfinite()?.f_all()).collect::<Result<Vec<_>, _>>()?;
+    if finite.is_empty() {
+        return Ok(None);
+    }
+    let finite: Vec<bool> = Vec::try_from(Tensor::f_stack(&finite, 0)?.f_to_device(Device::Cpu)?)?;
+    Ok(finite.iter().position(|finite| !finite))
+}
+
 /// The bytes of a tensor of one dimension, without gaps, as elements of another type; they share memory.
 pub(crate) fn view_as(tensor: &Tensor, dtype: Dtype) -> Result<Tensor, AtenError> {
     let arguments = [("self", ValueId::new(0).into()), ("dtype", Argument::Dtype(dtype))];

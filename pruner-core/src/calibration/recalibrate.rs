@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tch::{Kind, TchError, Tensor};
 
 use super::{CalibrationError, Loader};
-use crate::aten::widened;
+use crate::aten::{not_finite, widened};
 use crate::exec::{GraphModule, Hooks, Mode};
 use crate::graph::{Argument, Node};
 use crate::ids::{NodeId, ValueId};
@@ -58,20 +58,19 @@ pub fn recalibrate(module: &mut GraphModule, loader: &dyn Loader) -> Result<usiz
             means.entry(*value).or_default().push(sum.f_div_scalar(*batches)?);
         }
     }
+    let name = |value: ValueId| module.graph().value(value).name.clone();
     let mut measured = Vec::new();
     for value in norms.values().flat_map(|norm| norm.kept) {
-        let name = || module.graph().value(value).name.clone();
-        let means = means.get(&value).ok_or_else(|| CalibrationError::OneValue { name: name() })?;
-        let mean = Tensor::f_stack(means, 0)?.f_mean_dim(0, false, None)?;
-        if !mean.f_isfinite()?.f_all()?.f_is_nonzero()? {
-            return Err(CalibrationError::NotFinite { name: name() });
-        }
-        if let Some(tensor) = module.tensor(value) {
-            measured.push((tensor.shallow_clone(), mean.f_to_kind(tensor.kind())?));
-        }
+        let means = means.get(&value).ok_or_else(|| CalibrationError::OneValue { name: name(value) })?;
+        measured.push((value, Tensor::f_stack(means, 0)?.f_mean_dim(0, false, None)?));
     }
-    for (mut tensor, measured) in measured {
-        tch::no_grad(|| tensor.f_copy_(&measured))?;
+    if let Some(place) = not_finite(measured.iter().map(|(_, mean)| mean))? {
+        return Err(CalibrationError::NotFinite { name: name(measured[place].0) });
+    }
+    for (value, mean) in measured {
+        if let Some(tensor) = module.tensor(value) {
+            tch::no_grad(|| tensor.shallow_clone().f_copy_(&mean))?;
+        }
     }
     let buffers: BTreeSet<ValueId> = norms.values().map(|norm| norm.kept[0]).collect();
     Ok(buffers.len())
