@@ -4,6 +4,7 @@ pub mod compare;
 pub mod data;
 pub mod demo;
 pub mod energy;
+pub mod files;
 pub mod fine_tuning;
 pub mod gpu;
 pub mod machine;

@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use std::{env, fs};
 
 use super::request::{Costs, Done, Grouped, OwnStep, Request, Stepped};
 use super::row::{Own, Peer, Row};
 use super::side::{Failure, Side};
 use super::{CompareError, THREADS};
+use crate::files::FileError;
 
 /// What a start may take beside the limit of a model: Python imports much and makes the model.
 const START: Duration = Duration::from_mins(3);
@@ -81,15 +83,14 @@ impl Bench<'_> {
             if !status.success() {
                 return Err(CompareError::python(&format!("export {model}"), &status.to_string()));
             }
-            std::fs::rename(&new, &archive).map_err(|source| CompareError::Write { file: archive.clone(), source })?;
+            fs::rename(&new, &archive).map_err(FileError::write(&archive))?;
         }
         Ok(archive)
     }
 
     /// The process of our own side, which is this program.
     fn own(&self, archive: &Path) -> Result<Side, CompareError> {
-        let program = std::env::current_exe()
-            .map_err(|source| CompareError::Read { file: "the path of this program".into(), source })?;
+        let program = env::current_exe().map_err(FileError::read("the path of this program"))?;
         let mut command = Command::new(program);
         command.arg("--serve").arg(archive);
         // A step of ours has no limit of its own: what is too slow is to be seen.

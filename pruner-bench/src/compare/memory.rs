@@ -1,13 +1,11 @@
 //! How much memory this process holds, and held at most.
 
-use std::fs;
-
 use super::CompareError;
+use crate::files;
 
 /// The memory that is held now. The largest amount so far begins anew.
 pub(super) fn begin_peak() -> Result<u64, CompareError> {
-    let file = "/proc/self/clear_refs";
-    fs::write(file, "5").map_err(|source| CompareError::Write { file: file.into(), source })?;
+    files::write("/proc/self/clear_refs", "5")?;
     bytes("VmRSS")
 }
 
@@ -17,8 +15,7 @@ pub(super) fn peak() -> Result<u64, CompareError> {
 }
 
 fn bytes(key: &str) -> Result<u64, CompareError> {
-    let file = "/proc/self/status";
-    let text = fs::read_to_string(file).map_err(|source| CompareError::Read { file: file.into(), source })?;
+    let text = files::read("/proc/self/status")?;
     let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
     let kib: Option<u64> = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().ok();
     kib.map(|kib| 1024 * kib).ok_or_else(|| CompareError::NoMemory { key: key.to_owned() })

@@ -14,8 +14,8 @@ mod side;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use std::{fs, thread};
@@ -30,6 +30,7 @@ pub use own::serve;
 pub use row::{About, Own, Peer, Results, Row, Times};
 
 use self::measure::Bench;
+use crate::files::{self, FileError, say};
 
 /// The threads of libtorch on each side: one, so that on a shared machine neither waits for a core of the other's.
 pub const THREADS: i32 = 1;
@@ -38,30 +39,9 @@ pub const THREADS: i32 = 1;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompareError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file cannot be written.
-    #[error("cannot write {}: {source}", file.display())]
-    Write {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Something is not the JSON that is expected.
-    #[error("{place}: {source}")]
-    Json {
-        /// The file, or what is read.
-        place: String,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+    /// A file cannot be read or written, or has something else in it.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The system does not say how much memory is held.
     #[error("/proc/self/status has no {key} in kB: compare on Linux")]
     NoMemory {
@@ -112,7 +92,7 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), CompareError> 
     let file = options.results();
     let mut known = if file.exists() { Some(read(&file)?) } else { None };
     if !options.page {
-        fs::create_dir_all(&options.work).map_err(writing(&options.work))?;
+        files::create_dir(&options.work)?;
         let about = about(options)?;
         // What was measured otherwise is not mixed with what is measured now.
         let mut results = known.filter(|known| known.about == about).unwrap_or(Results { about, rows: Vec::new() });
@@ -120,7 +100,7 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), CompareError> 
         let bench = Bench { python: &options.python, work: &options.work, rounds: options.rounds as usize, limit };
         for model in options.models() {
             let row = bench.measure(model)?;
-            writeln!(text, "{}", page::line(&row)).map_err(writing("standard output".as_ref()))?;
+            say(text, &page::line(&row))?;
             results.rows.retain(|other| other.model != model);
             results.rows.push(row);
             results.rows.sort_by_key(|row| MODELS.iter().position(|name| *name == row.model));
@@ -130,33 +110,25 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), CompareError> 
     }
     if let Some(results) = known {
         write(options, &results)?;
-        let page = options.page_file();
-        writeln!(text, "see {}", page.display()).map_err(writing("standard output".as_ref()))?;
+        say(text, &format!("see {}", options.page_file().display()))?;
     }
     Ok(())
 }
 
 /// Reads results.
 pub fn read(file: &Path) -> Result<Results, CompareError> {
-    let text = fs::read_to_string(file).map_err(|source| CompareError::Read { file: file.to_owned(), source })?;
-    let place = file.display().to_string();
-    serde_json::from_str(&text).map_err(|source| CompareError::Json { place, source })
+    Ok(serde_json::from_str(&files::read(file)?).map_err(FileError::json(file.display()))?)
 }
 
 fn write(options: &Options, results: &Results) -> Result<(), CompareError> {
     let json = serde_json::to_string_pretty(results).expect("results are JSON") + "\n";
     for (file, text) in [(options.results(), json), (options.page_file(), page::page(results))] {
         if let Some(dir) = file.parent() {
-            fs::create_dir_all(dir).map_err(writing(dir))?;
+            files::create_dir(dir)?;
         }
-        fs::write(&file, text).map_err(writing(&file))?;
+        files::write(file, text)?;
     }
     Ok(())
-}
-
-fn writing(file: &Path) -> impl Fn(io::Error) -> CompareError {
-    let file = file.to_owned();
-    move |source| CompareError::Write { file: file.clone(), source }
 }
 
 fn about(options: &Options) -> Result<About, CompareError> {
@@ -169,9 +141,8 @@ fn about(options: &Options) -> Result<About, CompareError> {
     if !output.status.success() {
         return Err(failed(&output.status.to_string()));
     }
-    let place = "the versions of Python's packages".to_owned();
     let mut versions: BTreeMap<String, String> =
-        serde_json::from_slice(&output.stdout).map_err(|source| CompareError::Json { place, source })?;
+        serde_json::from_slice(&output.stdout).map_err(FileError::json("the versions of Python's packages"))?;
     versions.insert("pruner".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let cores = thread::available_parallelism().map_or(1, usize::from);
     Ok(About { cpu: cpu(), cores, threads: THREADS, limit_s: options.limit, versions })

@@ -17,6 +17,7 @@ use tch::Device;
 
 use super::request::{Costs, Done, Grouped, OwnStep, Request, Stepped};
 use super::{CompareError, THREADS, memory};
+use crate::files::{FileError, say};
 
 /// The share of every group that goes.
 const RATIO: f64 = 0.5;
@@ -24,15 +25,12 @@ const RATIO: f64 = 0.5;
 /// Answers every line of `input` with a line of `output`; an error is an answer, too.
 pub fn serve(archive: &Path, input: impl BufRead, output: &mut dyn Write) -> Result<(), CompareError> {
     tch::set_num_threads(THREADS);
-    let pipe = |source| CompareError::Write { file: "standard output".into(), source };
     for line in input.lines() {
-        let line = line.map_err(|source| CompareError::Read { file: "standard input".into(), source })?;
-        let request =
-            serde_json::from_str(&line).map_err(|source| CompareError::Json { place: "a request".into(), source })?;
+        let line = line.map_err(FileError::read("standard input"))?;
+        let request = serde_json::from_str(&line).map_err(FileError::json("a request"))?;
         let answer = answer(archive, &request)
             .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string());
-        writeln!(output, "{answer}").map_err(pipe)?;
-        output.flush().map_err(pipe)?;
+        say(output, &answer)?;
     }
     Ok(())
 }

@@ -11,7 +11,6 @@ mod watch;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
-use std::{fs, io};
 
 use pruner_core::deps::{Analysis, Kept};
 use pruner_core::equivalence::{CompareError, masked_equals_sliced};
@@ -31,6 +30,7 @@ pub use prune::Step;
 pub use result::{DemoReport, Dense, Run, Savings};
 
 use crate::data::{DataError, FashionMnist};
+use crate::files::{self, FileError};
 use crate::train::{Evaluation, Schedule, TrainError, Training, evaluate, train};
 use prune::{Pruned, prune};
 use show::Show;
@@ -98,13 +98,8 @@ pub enum DemoError {
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
     /// A result cannot be written.
-    #[error("cannot write {}: {source}", file.display())]
-    Write {
-        /// The file or folder.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// Runs the demonstration: tells of it in `text`, shows how far it is on a terminal, and writes `pruned.safetensors`, `report.json`,
@@ -115,7 +110,7 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
     let scale = options.scale();
     let data = load(options, scale)?.to_device(device);
     let out = &options.out;
-    fs::create_dir_all(out).map_err(|source| DemoError::Write { file: out.clone(), source })?;
+    files::create_dir(out)?;
     let threads = use_threads();
     tch::manual_seed(options.seed as i64);
     let mut show = Show::new(text);
@@ -135,8 +130,7 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
     let [skipping, always] = prune(runs, &data, &settings, &mut watch, JsonLines::new(&log))?;
     drop(watch);
     let page = out.join("report.html");
-    let written = page::page("Demonstration", &read_log(&log)?);
-    fs::write(&page, written).map_err(|source| DemoError::Write { file: page.clone(), source })?;
+    files::write(&page, page::page("Demonstration", &read_log(&log)?))?;
     show.legend(&skipping.steps, settings.limits.round_to);
 
     let difference = dense.compare(&skipping, &data)?;
@@ -156,7 +150,7 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<DemoReport, DemoEr
         tensors: network.vs.variables().into_iter().map(|(name, tensor)| (name, tensor.size())).collect(),
         seconds: start.elapsed().as_secs_f64(),
     };
-    result::write(&json, &report).map_err(|source| DemoError::Write { file: json.clone(), source })?;
+    files::write_json(&json, &report)?;
     show.savings(&report);
     show.end(&report, &weights, &json, &page);
     Ok(report)

@@ -1,9 +1,6 @@
 //! What the demonstration found, as data.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use pruner_core::deps::Counts;
 use pruner_core::events::{Cost, TrainPolicy};
@@ -139,12 +136,4 @@ impl Savings {
             within_noise: accuracy_difference.abs() <= 2.0 * standard_error,
         }
     }
-}
-
-/// Writes a report as JSON.
-pub(super) fn write(file: &Path, report: &DemoReport) -> io::Result<()> {
-    let mut writer = BufWriter::new(File::create(file)?);
-    serde_json::to_writer_pretty(&mut writer, report)?;
-    writer.write_all(b"\n")?;
-    writer.flush()
 }

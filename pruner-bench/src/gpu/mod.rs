@@ -31,6 +31,7 @@ pub use forward::Forward;
 pub use slicing::{Scoring, Step};
 
 use crate::demo::{self, DeviceError, device_name, parse_device};
+use crate::files::FileError;
 use crate::machine::Machine;
 
 /// What is measured.
@@ -120,13 +121,8 @@ pub enum GpuError {
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
     /// A file of results has something else in it.
-    #[error("{}: {source}", file.display())]
-    Json {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file cannot be read or written.
     #[error("{}: {source}", file.display())]
     Io {
@@ -200,8 +196,7 @@ fn write_report(report: &Report, out: &Path) -> Result<(), GpuError> {
     if let Some(folder) = out.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    let json =
-        serde_json::to_string_pretty(report).map_err(|source| GpuError::Json { file: out.to_owned(), source })?;
+    let json = serde_json::to_string_pretty(report).map_err(FileError::json(out.display()))?;
     fs::write(out, json + "\n").map_err(failed)
 }
 
@@ -210,7 +205,7 @@ fn write_page(results: &Path, page: &Path) -> Result<(), GpuError> {
     let mut reports = Vec::new();
     for file in files(results).map_err(|source| GpuError::Io { file: results.to_owned(), source })? {
         let text = fs::read_to_string(&file).map_err(|source| GpuError::Io { file: file.clone(), source })?;
-        reports.push(serde_json::from_str(&text).map_err(|source| GpuError::Json { file, source })?);
+        reports.push(serde_json::from_str(&text).map_err(FileError::json(file.display()))?);
     }
     fs::write(page, page::page(&reports)).map_err(|source| GpuError::Io { file: page.to_owned(), source })
 }

@@ -1,6 +1,5 @@
 //! The networks before pruning: trained once, then kept as archives that this library and Torch-Pruning start from.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -17,6 +16,7 @@ use super::models::Model;
 use super::options::Scale;
 use super::row::Dense;
 use crate::data::FashionMnist;
+use crate::files::create_dir;
 use crate::fine_tuning::counts;
 use crate::train::{Schedule, Training, evaluate, train};
 
@@ -75,7 +75,7 @@ pub(super) fn make(
     train(&module, optimizer.as_mut(), &data.train, &training, after_batch)?;
     let accuracy = evaluate(&module, &data.test, EVALUATION_BATCH)?.accuracy;
     if let Some(dir) = files.archive.parent() {
-        fs::create_dir_all(dir).map_err(|source| QualityError::Write { file: dir.to_owned(), source })?;
+        create_dir(dir)?;
     }
     vs.freeze();
     vs.save(&files.weights)?;

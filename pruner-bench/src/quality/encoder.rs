@@ -19,6 +19,7 @@ use super::dense;
 use super::options::{Options, Scale};
 use super::peer::ask;
 use super::row::{Cosine, Encoded, Part};
+use crate::files;
 use crate::fine_tuning::counts;
 
 /// Sentences that are run at once.
@@ -83,7 +84,7 @@ impl Encoder {
         let count = scale.sentences + scale.calibration_sentences;
         let (archive, sentences) = (dir.join("encoder.pt2"), dir.join(format!("sentences-{count}.safetensors")));
         if !archive.is_file() || !sentences.is_file() {
-            std::fs::create_dir_all(dir).map_err(|source| QualityError::Write { file: dir.to_owned(), source })?;
+            files::create_dir(dir)?;
             let paths = [wordnet, &archive, &sentences].map(|path| path.display().to_string());
             ask(python, &["encoder", &paths[0], &paths[1], &paths[2], &count.to_string()])?;
         }

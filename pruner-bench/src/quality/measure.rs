@@ -1,6 +1,7 @@
 //! The order of work: every network is trained, then its cells, its cells of Torch-Pruning, and at the end the sentence encoder.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
@@ -15,8 +16,9 @@ use super::peer::{self, Cut, Peer};
 use super::progress::{Bar, Work};
 use super::row::{Cell, Dense, Tool};
 use super::store::{Results, Store};
-use super::{LIBTORCH, QualityError, say, write_page};
+use super::{LIBTORCH, QualityError, write_page};
 use crate::data::FashionMnist;
+use crate::files::{FileError, say};
 
 /// Measures what is asked for and is not there yet.
 pub(super) fn measure(options: &Options, store: &mut Store, text: &mut dyn Write) -> Result<(), QualityError> {
@@ -76,7 +78,7 @@ fn network(
     if let (Some(python), false) = (&options.python, of_peer.is_empty()) {
         let out = options.work.join(format!("peer-{}-{seed}", model.name()));
         peer(store, bench, (&dense, &files), &of_peer, (python, &out), bar)?;
-        std::fs::remove_dir_all(&out).map_err(|source| QualityError::Write { file: out, source })?;
+        fs::remove_dir_all(&out).map_err(FileError::write(out))?;
     }
     Ok(())
 }
@@ -88,7 +90,7 @@ fn keep(store: &mut Store, known: Option<Dense>, dense: Dense, files: &Files) ->
         Some(known) if known.accuracy.to_bits() == dense.accuracy.to_bits() => Ok(()),
         Some(known) => {
             for file in [&files.archive, &files.weights] {
-                std::fs::remove_file(file).map_err(|source| QualityError::Write { file: file.clone(), source })?;
+                fs::remove_file(file).map_err(FileError::write(file))?;
             }
             let (model, seed) = (dense.model.name(), dense.seed);
             Err(QualityError::Retrained { model, seed, before: known.accuracy, after: dense.accuracy })
@@ -177,8 +179,8 @@ pub(super) fn versions(options: &Options) -> Result<BTreeMap<String, String>, Qu
     let mut versions = BTreeMap::from([("libtorch".to_owned(), LIBTORCH.to_owned())]);
     if let (Some(python), false) = (&options.python, options.without_peer) {
         let printed = peer::ask(python, &["versions"])?;
-        let of_python: BTreeMap<String, String> = serde_json::from_str(&printed)
-            .map_err(|source| QualityError::json("quality versions".as_ref(), 0, source))?;
+        let of_python: BTreeMap<String, String> =
+            serde_json::from_str(&printed).map_err(FileError::json("quality versions"))?;
         versions.extend(of_python);
     }
     Ok(versions)

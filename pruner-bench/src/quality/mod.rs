@@ -15,7 +15,7 @@ mod progress;
 mod row;
 mod store;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use pruner_core::calibration::CalibrationError;
@@ -34,6 +34,7 @@ pub use store::{About, Results, Store};
 
 use crate::data::DataError;
 use crate::demo;
+use crate::files::{self, FileError, say};
 use crate::train::TrainError;
 
 /// The libtorch that `tch` is made for.
@@ -43,30 +44,9 @@ const LIBTORCH: &str = "2.11.0";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QualityError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file or folder cannot be written.
-    #[error("cannot write {}: {source}", file.display())]
-    Write {
-        /// The file or folder.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Something is not the JSON that is expected.
-    #[error("{place}: {source}")]
-    Json {
-        /// The file and line, or the job that printed it.
-        place: String,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+    /// A file cannot be read or written, or has something else in it.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The folder holds what was measured with other numbers of images.
     #[error("{} holds results of another scale: name another folder with `--results`, or delete it", dir.display())]
     Scale {
@@ -134,14 +114,6 @@ pub enum QualityError {
     Torch(#[from] TchError),
 }
 
-impl QualityError {
-    fn json(file: &Path, line: usize, source: serde_json::Error) -> Self {
-        let file = file.display();
-        let place = if line == 0 { file.to_string() } else { format!("{file}, line {line}") };
-        Self::Json { place, source }
-    }
-}
-
 /// Measures what is asked for and is not there yet, and writes the page and the plot. Tells in `text` what will be done.
 pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), QualityError> {
     let mut store = Store::open(options.results_dir())?;
@@ -153,24 +125,16 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), QualityError> 
     }
     let docs = options.docs_dir();
     write_page(&store, &docs)?;
-    say(text, &format!("see {} and {}", docs.join(PAGE).display(), docs.join(PLOT).display()))
+    Ok(say(text, &format!("see {} and {}", docs.join(PAGE).display(), docs.join(PLOT).display()))?)
 }
 
 const PAGE: &str = "quality.md";
 const PLOT: &str = "quality.svg";
 
 fn write_page(store: &Store, docs: &Path) -> Result<(), QualityError> {
-    let write = |name: &str, text: String| {
-        let file = docs.join(name);
-        std::fs::write(&file, text).map_err(|source| QualityError::Write { file, source })
-    };
-    std::fs::create_dir_all(docs).map_err(|source| QualityError::Write { file: docs.to_owned(), source })?;
-    write(PAGE, page::page(store.results()))?;
-    write(PLOT, plot::plot(store.results())?)
-}
-
-fn say(text: &mut dyn Write, line: &str) -> Result<(), QualityError> {
-    writeln!(text, "{line}").map_err(|source| QualityError::Write { file: "standard output".into(), source })
+    files::create_dir(docs)?;
+    files::write(docs.join(PAGE), page::page(store.results()))?;
+    Ok(files::write(docs.join(PLOT), plot::plot(store.results())?)?)
 }
 
 #[cfg(test)]

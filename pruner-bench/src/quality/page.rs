@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pruner_core::plan::Scope;
+use pruner_core::text::grouped;
 
 use super::criteria::{Criterion, RANDOM};
 use super::models::Model;
@@ -255,17 +256,4 @@ impl std::fmt::Display for Table {
         }
         Ok(())
     }
-}
-
-/// A number with its digits in threes.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

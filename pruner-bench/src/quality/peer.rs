@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::{fs, thread};
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -12,6 +12,7 @@ use super::QualityError;
 use super::dense::Files;
 use super::row::Cell;
 use crate::data::Split;
+use crate::files::{FileError, create_dir, write};
 
 /// What the job is to do.
 #[derive(Debug, Serialize)]
@@ -59,18 +60,14 @@ impl Peer {
         calibration: &Split,
         out: &Path,
     ) -> Result<Self, QualityError> {
-        let write = |file: &Path| {
-            let file = file.to_owned();
-            move |source| QualityError::Write { file, source }
-        };
-        fs::create_dir_all(out).map_err(write(out))?;
+        create_dir(out)?;
         let (images, job) = (out.join("calibration.safetensors"), out.join("job.json"));
         Tensor::write_safetensors(&[("images", &calibration.images), ("labels", &calibration.labels)], &images)?;
         let (weights, archive) = (files.weights.as_path(), files.archive.as_path());
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let text = serde_json::to_string(&Job { cells, weights, archive, calibration: &images, out, threads })
-            .map_err(|source| QualityError::json(&job, 0, source))?;
-        fs::write(&job, text).map_err(write(&job))?;
+            .map_err(FileError::json(job.display()))?;
+        write(&job, text)?;
         let job = job.display().to_string();
         let mut child = command(python, &["peer", &job], Stdio::piped())?;
         let stdout = child.stdout.take().expect("standard output is a pipe");
@@ -86,8 +83,7 @@ impl Peer {
                     why: source.to_string(),
                 };
                 let line = line.map_err(failed)?;
-                let answer = serde_json::from_str(&line);
-                answer.map(Some).map_err(|source| QualityError::json(self.command.as_ref(), 0, source))
+                Ok(Some(serde_json::from_str(&line).map_err(FileError::json(&self.command))?))
             }
             None => finish(&mut self.child, &self.command).map(|()| None),
         }

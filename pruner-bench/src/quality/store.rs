@@ -1,17 +1,15 @@
 //! A folder of results: files of JSON lines that a run adds to and a later run goes on from.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::QualityError;
 use super::models::Model;
 use super::options::Scale;
 use super::row::{Cell, Dense, Encoded, Row};
+use crate::files::{self, FileError};
 
 /// What is known of where and how results were measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,13 +65,14 @@ impl Store {
     /// Opens a folder, which is made where it is missing, with the results that it holds.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, QualityError> {
         let dir = dir.into();
-        fs::create_dir_all(&dir).map_err(|source| QualityError::Write { file: dir.clone(), source })?;
-        let about = dir.join(ABOUT);
+        files::create_dir(&dir)?;
+        let file = dir.join(ABOUT);
+        let about = files::read_if_there(&file)?.map(|text| serde_json::from_str(&text)).transpose();
         let results = Results {
-            about: if about.exists() { Some(parsed(&about, &read(&about)?)?) } else { None },
-            dense: lines(&dir.join(DENSE))?,
-            rows: lines(&dir.join(CELLS))?,
-            encoder: lines(&dir.join(ENCODER))?,
+            about: about.map_err(FileError::json(file.display()))?,
+            dense: files::lines(&dir.join(DENSE))?,
+            rows: files::lines(&dir.join(CELLS))?,
+            encoder: files::lines(&dir.join(ENCODER))?,
         };
         Ok(Self { dir, results })
     }
@@ -86,7 +85,6 @@ impl Store {
     /// Says where and how results are measured from now on. Results of another scale do not mix; versions of what this run goes without
     /// stay.
     pub fn set_about(&mut self, mut about: About) -> Result<(), QualityError> {
-        let file = self.dir.join(ABOUT);
         if let Some(found) = &self.results.about {
             if found.scale != about.scale {
                 return Err(QualityError::Scale { dir: self.dir.clone() });
@@ -95,74 +93,37 @@ impl Store {
                 about.versions.entry(name.clone()).or_insert_with(|| version.clone());
             }
         }
-        let text = serde_json::to_string_pretty(&about).map_err(|source| QualityError::json(&file, 0, source))?;
-        fs::write(&file, text + "\n").map_err(|source| QualityError::Write { file, source })?;
+        files::write_json(&self.dir.join(ABOUT), &about)?;
         self.results.about = Some(about);
         Ok(())
     }
 
     /// Adds a network.
     pub fn add_dense(&mut self, dense: Dense) -> Result<(), QualityError> {
-        append(&self.dir.join(DENSE), &dense)?;
+        files::append(&self.dir.join(DENSE), &dense)?;
         self.results.dense.push(dense);
         Ok(())
     }
 
     /// Adds a cell.
     pub fn add_row(&mut self, row: Row) -> Result<(), QualityError> {
-        append(&self.dir.join(CELLS), &row)?;
+        files::append(&self.dir.join(CELLS), &row)?;
         self.results.rows.push(row);
         Ok(())
     }
 
     /// Adds a cut of the sentence encoder.
     pub fn add_encoded(&mut self, encoded: Encoded) -> Result<(), QualityError> {
-        append(&self.dir.join(ENCODER), &encoded)?;
+        files::append(&self.dir.join(ENCODER), &encoded)?;
         self.results.encoder.push(encoded);
         Ok(())
     }
 }
 
-fn read(file: &Path) -> Result<String, QualityError> {
-    fs::read_to_string(file).map_err(|source| QualityError::Read { file: file.to_owned(), source })
-}
-
-fn parsed<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, QualityError> {
-    serde_json::from_str(text).map_err(|source| QualityError::json(file, 0, source))
-}
-
-/// The values of a file of JSON lines. What a run that was ended wrote of its last line, which has no end, is left out.
-fn lines<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>, QualityError> {
-    if !file.exists() {
-        return Ok(Vec::new());
-    }
-    let text = read(file)?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let value =
-        |(number, line)| serde_json::from_str(line).map_err(|source| QualityError::json(file, number + 1, source));
-    whole.lines().enumerate().map(value).collect()
-}
-
-/// Adds a line to a file, in place of what an ended run wrote of another.
-fn append(file: &Path, value: &impl Serialize) -> Result<(), QualityError> {
-    let mut line = serde_json::to_string(value).map_err(|source| QualityError::json(file, 0, source))?;
-    line.push('\n');
-    let write = || -> io::Result<()> {
-        let text = match fs::read(file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            text => text?,
-        };
-        let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        if whole < text.len() {
-            File::options().write(true).open(file)?.set_len(whole as u64)?;
-        }
-        OpenOptions::new().append(true).create(true).open(file)?.write_all(line.as_bytes())
-    };
-    write().map_err(|source| QualityError::Write { file: file.to_owned(), source })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::quality::tests::{cell, row};
 

@@ -11,7 +11,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use pruner_core::iterative::IterativeError;
@@ -27,38 +27,16 @@ pub use store::{About, Results};
 
 use crate::data::DataError;
 use crate::demo::{DemoError, DeviceError};
+use crate::files::{self, FileError, say};
 use crate::train::TrainError;
 
 /// Why measuring stopped. What was measured before is kept, and the next run goes on from it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SkipError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {source}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file or folder cannot be written.
-    #[error("cannot write {}: {source}", file.display())]
-    Write {
-        /// The file or folder.
-        file: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file of results has something else in it.
-    #[error("{}, line {line}: {source}", file.display())]
-    Json {
-        /// The file.
-        file: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
+    /// A file cannot be read or written, or has something else in it.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The folder holds what was measured elsewhere or otherwise.
     #[error(
         "{} holds results of another machine or scale: name another folder with `--results`, or delete it", dir.display()
@@ -109,22 +87,12 @@ pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), SkipError> {
     }
     let Some(docs) = options.docs_dir() else { return Ok(()) };
     write_page(&options.results_dir(), &docs)?;
-    say(text, &format!("see {} and {}", docs.join(PAGE).display(), docs.join(PLOT).display()))
+    Ok(say(text, &format!("see {} and {}", docs.join(PAGE).display(), docs.join(PLOT).display()))?)
 }
 
 fn write_page(results: &Path, docs: &Path) -> Result<(), SkipError> {
     let all = store::read_all(results)?;
-    let write = |name: &str, text: String| {
-        let file = docs.join(name);
-        std::fs::write(&file, text).map_err(|source| SkipError::Write { file, source })
-    };
-    std::fs::create_dir_all(docs).map_err(|source| SkipError::Write { file: docs.to_owned(), source })?;
-    write(PAGE, page::page(&all))?;
-    write(PLOT, plot::plot(&all)?)
-}
-
-fn say(text: &mut dyn Write, line: &str) -> Result<(), SkipError> {
-    writeln!(text, "{line}")
-        .and_then(|()| text.flush())
-        .map_err(|source| SkipError::Write { file: "standard output".into(), source })
+    files::create_dir(docs)?;
+    files::write(docs.join(PAGE), page::page(&all))?;
+    Ok(files::write(docs.join(PLOT), plot::plot(&all)?)?)
 }

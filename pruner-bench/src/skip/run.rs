@@ -16,13 +16,14 @@ use serde_json::Value;
 use tch::nn::{self, ModuleT as _};
 use tch::{Device, Kind, Tensor};
 
+use super::SkipError;
 use super::networks::Net;
 use super::options::{Options, Scale};
 use super::row::{Outcome, Row, Setting};
 use super::store::{About, Store};
-use super::{SkipError, say};
 use crate::data::FashionMnist;
 use crate::demo::{self, device_name};
+use crate::files::say;
 use crate::fine_tuning::{FineTuning, FineTuningSettings, counts};
 use crate::machine::Machine;
 use crate::train::{Schedule, Training, train};
