@@ -214,7 +214,8 @@ fn a_budget_that_cannot_be_met_is_told_at_once_with_what_can() {
         error.to_string(),
         format!(
             "the budget removes 90.0 % of the parameters and 80.0 % of the bytes, and cutting all that the limits let go \
-             removes {possible:.1} % and {possible:.1} %; ask for less, or loosen min_channels, max_ratio, round_to and ignore"
+             removes {possible:.1} % and {possible:.1} %; ask for less, or loosen min_channels, max_ratio, round_to, ignore \
+             and the ratios of overrides"
         )
     );
     for share in [1.0, -0.1, f64::NAN] {

@@ -12,19 +12,25 @@ use crate::deps::Counts;
 /// All that are set are met.
 #[derive(Clone, Debug, JsonSchema, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    {"required": ["params"], "properties": {"params": {"type": "number"}}},
+    {"required": ["macs"], "properties": {"macs": {"type": "number"}}},
+    {"required": ["bytes"], "properties": {"bytes": {"type": "number"}}},
+    {"required": ["latency"], "properties": {"latency": {"type": "number"}}},
+]))]
 pub struct Budget {
     /// The share of the elements of all parameters that goes at least. Default: none.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub params: Option<f64>,
     /// The share of the multiply-accumulates of a forward pass that goes at least. Default: none.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub macs: Option<f64>,
     /// The share of the bytes of all parameters and buffers that goes at least. Default: none.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub bytes: Option<f64>,
     /// The share of the latency of a forward pass that goes at least, measured while planning on the device of the network. A
     /// measurement is not the same twice, and so neither is the plan. Default: none.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub latency: Option<f64>,
     /// Whether groups that are ranked together ([`Scope::Global`](super::Scope::Global)) lose first what has the least importance
     /// for what it frees of the budget, rather than the least importance, where the scores of a criterion add up: changes of the loss
@@ -294,8 +300,8 @@ pub enum BudgetError {
 
 fn infeasible(failing: &[Shortfall]) -> String {
     format!(
-        "the budget removes {}, and cutting all that the limits let go removes {}; ask for less, or loosen min_channels, max_ratio, round_to \
-         and ignore",
+        "the budget removes {}, and cutting all that the limits let go removes {}; ask for less, or loosen min_channels, max_ratio, round_to, \
+         ignore and the ratios of overrides",
         asked(failing),
         possible(failing)
     )

@@ -74,6 +74,13 @@ impl<'l> Held<'l> {
     }
 }
 
+impl Pool {
+    /// Whether an override makes it, apart from the scope of the run.
+    pub(super) fn is_of_override(&self) -> bool {
+        self.of_override.is_some()
+    }
+}
+
 /// The groups that lose a share of their coordinates together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pool {

@@ -10,7 +10,7 @@ use super::Override;
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The share, in [0, 1), of the coordinates before the first cut that is gone at the end of the run. Default: 0.5.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub target_ratio: f64,
     /// What the target ratio is a share of. Default: [`Scope::Local`].
     pub scope: Scope,

@@ -38,14 +38,16 @@ impl Prunable<'_> {
     ///   where the least share is gone with it, and of equal shares that of the least mean score.
     /// - *Global*: cuts are made so from the beginning, first that of the least mean score for what it frees: the sum, over the
     ///   measures that are not met yet, of the part of the missing that it frees as the network is then. Without
-    ///   [`cost_aware`](Budget::cost_aware) it is that of the least mean score which frees anything.
+    ///   [`cost_aware`](Budget::cost_aware) it is that of the least mean score which frees anything. Where an override gives groups a
+    ///   scope of their own, each scope ranks by itself and all lose the same share, as with the others.
     ///
     /// Groups with a ratio of their own ([`Override`](super::Override)) are cut to it, whatever the budget is, and the others by the scope of the
     /// run to what is then missing of it.
     ///
     /// A cut that would free a hundredth of the network more than is missing of every measure waits until there is no other. At
     /// the end whatever can stay within the budget is given back, the highest mean scores first. So no single cut can be left out of
-    /// the plan.
+    /// the plan. Where more than a hundredth of the network is still gone beyond the budget, as in networks of few coordinates, cuts of two groups
+    /// are exchanged if no more than that is with it: those that lose the least importance, or in scopes other than the global that move the least share.
     pub fn meet(
         &self,
         scores: &BTreeMap<GroupId, Vec<f64>>,
@@ -186,15 +188,18 @@ enum Order {
     Share,
 }
 
+/// How far below a budget a network may end, as a share of the dense one, where the limits let it come nearer.
+pub(super) const TOLERANCE: f64 = 0.01;
+
 /// A budget while it is being met.
-struct Meeting<'a, 'g> {
+pub(super) struct Meeting<'a, 'g> {
     prunable: Prunable<'a>,
-    bounds: Vec<Bound>,
+    pub(super) bounds: Vec<Bound>,
     /// Whether it is that of the whole run.
     whole: bool,
-    states: Vec<State<'g>>,
+    pub(super) states: Vec<State<'g>>,
     /// For each state, how many of its coordinates may go.
-    ladders: Vec<Vec<usize>>,
+    pub(super) ladders: Vec<Vec<usize>>,
 }
 
 /// The next cut of a group.
@@ -228,7 +233,10 @@ impl Meeting<'_, '_> {
             self.explain(true);
             return Ok(());
         }
+        // Scores of groups in scopes of their own are not compared.
+        let apart = self.states.iter().any(|state| !state.space.own_ratio && state.space.pool.is_of_override());
         let order = match self.prunable.limits.scope {
+            Scope::Global if apart => Order::Share,
             Scope::Global if cost_aware => Order::ScorePerCost,
             Scope::Global => Order::Score,
             Scope::Local | Scope::Isomorphic => Order::Share,
@@ -242,6 +250,7 @@ impl Meeting<'_, '_> {
             self.explain(false);
         }
         self.give_back(&mut tally);
+        self.exchange(&mut tally, matches!(order, Order::Share));
         Ok(())
     }
 
@@ -370,7 +379,6 @@ impl Meeting<'_, '_> {
 
     /// Whether a cut leaves each measure more than a hundredth below its bound.
     fn is_too_large(&self, counts: Counts, freed: Counts) -> bool {
-        const TOLERANCE: f64 = 0.01;
         self.bounds.iter().all(|bound| {
             let left = bound.count(counts) - bound.count(freed);
             bound.allowed as f64 - left as f64 > TOLERANCE * bound.dense as f64
@@ -378,7 +386,7 @@ impl Meeting<'_, '_> {
     }
 
     /// Gives back in the smallest cuts, the highest mean scores first, what can stay within the bounds.
-    fn give_back(&mut self, tally: &mut Tally<'_>) {
+    pub(super) fn give_back(&mut self, tally: &mut Tally<'_>) {
         // What could not be given back once cannot be later: with more of the network left, it costs no less.
         let mut blocked = vec![false; self.states.len()];
         let below = |state: &State<'_>, ladder: &[usize]| ladder[ladder.partition_point(|&cut| cut < state.taken) - 1];

@@ -4,6 +4,7 @@
 //! group what became of it. A plan touches no tensor: it can be printed, edited, saved and checked against groups before it is applied.
 
 mod budget;
+mod exchange;
 mod held;
 mod limits;
 mod meet;

@@ -19,7 +19,7 @@ pub struct Override {
     /// The share, in [0, 1), of the coordinates before the first cut that is gone at the end of the run; a budget
     /// changes the ratio of the run alone. Default: that of the run.
     #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1.0))]
     pub target_ratio: Option<f64>,
     /// Which of the groups lose that share together: each by itself, all that the override holds for, or those of them that are made
     /// alike. Default: with a ratio [`Scope::Local`], so that each group has that ratio; without, they stay in the scope of the run and

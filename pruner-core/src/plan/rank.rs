@@ -79,6 +79,11 @@ impl<'a> State<'a> {
         self.ranked[from..to].iter().map(|&index| self.group.coordinates()[index]).collect()
     }
 
+    /// The sum of the scores of what goes when no longer `from` but `to` coordinates do.
+    pub(super) fn sum(&self, from: usize, to: usize) -> f64 {
+        self.ranked[from..to].iter().map(|&index| self.scores[index]).sum()
+    }
+
     /// The mean score of what goes when no longer `from` but `to` coordinates do.
     pub(super) fn mean(&self, from: usize, to: usize) -> f64 {
         let cut = &self.ranked[from..to];

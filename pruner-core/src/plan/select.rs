@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::held::{Held, Total, totals};
 use super::outlook::stop_of;
 use super::rank::{State, cut_pools};
-use super::space::{NOISE, Space};
+use super::space::{Members, NOISE, Space};
 use super::verdict::{GroupVerdict, Reason, Verdict};
 use super::{Limits, LimitsError, Plan, PlanError, Standing, StopReason, by_id};
 use crate::deps::Group;
@@ -69,6 +69,20 @@ pub enum SelectError {
     /// An edited plan does not fit the groups.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// An edited plan goes beyond the limits.
+    #[error("the plan leaves {after} of the {size} coordinates of {group} ({name}), but {limit}")]
+    Limit {
+        /// The group.
+        group: GroupId,
+        /// Its name.
+        name: String,
+        /// How many coordinates it has.
+        size: usize,
+        /// How many the plan leaves.
+        after: usize,
+        /// What the limits say.
+        limit: String,
+    },
     /// The progress is no part of a whole.
     #[error("the progress of the step is {0}; it is a part of the target, at least 0 and at most 1")]
     Progress(f64),
@@ -174,7 +188,7 @@ impl Selection {
     }
 
     /// The selection with `plan` in place of its own: its verdicts and counts say what `plan` does. Where a budget stands is told
-    /// again when the plan is applied; the latency of another plan is not known.
+    /// again when the plan is applied; the latency of another plan is not known. The limits hold for it as for any other.
     pub fn with_plan(mut self, plan: Plan, groups: &[&dyn Group], limits: &Limits) -> Result<Self, SelectError> {
         plan.validate(groups)?;
         let held = Held::new(groups, limits)?;
@@ -183,6 +197,7 @@ impl Selection {
         for verdict in &mut self.verdicts {
             let Some(&group) = groups.get(&verdict.group) else { continue };
             let cut = plan.cut(verdict.group);
+            check_limits(group, cut, &held)?;
             let changed = cut != self.plan.cut(verdict.group);
             verdict.size_after = group.size() - cut.len();
             verdict.kept =
@@ -207,6 +222,25 @@ impl Selection {
         self.plan = plan;
         Ok(self)
     }
+}
+
+/// Checks that the limits let a cut of a group be made.
+fn check_limits(group: &dyn Group, cut: &[u32], held: &Held<'_>) -> Result<(), SelectError> {
+    if cut.is_empty() {
+        return Ok(());
+    }
+    let (size, after) = (group.size(), group.size() - cut.len());
+    let limit = match held.ignored(group.id()) {
+        Some(pattern) => Some(format!("`{pattern}` is ignored")),
+        None => Space::new(group, held).limit_on(after).or_else(|| {
+            let min_channels = held.of(group.id()).min_channels;
+            let indices = cut.iter().filter_map(|coordinate| group.coordinates().binary_search(coordinate).ok());
+            let admitted = Members::new(group, min_channels).admissible(indices).len();
+            (admitted < cut.len()).then(|| format!("min_channels keeps {min_channels} of each of its members"))
+        }),
+    };
+    let beyond = |limit| SelectError::Limit { group: group.id(), name: group.name().to_owned(), size, after, limit };
+    limit.map_or(Ok(()), |limit| Err(beyond(limit)))
 }
 
 fn check_scores(groups: &[&dyn Group], scores: &BTreeMap<GroupId, Vec<f64>>) -> Result<(), SelectError> {

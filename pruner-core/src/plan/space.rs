@@ -65,6 +65,19 @@ impl Space {
         Self { size: self.size - cut, movable: self.movable.saturating_sub(cut), ..self.clone() }
     }
 
+    /// What keeps a cut from leaving `size` coordinates; `None` if nothing does.
+    pub(super) fn limit_on(&self, size: usize) -> Option<String> {
+        if size < self.min_channels {
+            Some(format!("min_channels keeps {}", self.min_channels))
+        } else if size < self.max_ratio_keeps {
+            Some(format!("max_ratio keeps {}", self.max_ratio_keeps))
+        } else if !size.is_multiple_of(self.granularity) {
+            Some(format!("round_to keeps a multiple of {}", self.granularity))
+        } else {
+            None
+        }
+    }
+
     /// The size that no cut goes below.
     pub(super) fn floor(&self) -> usize {
         self.min_channels.max(self.max_ratio_keeps).max(1)

@@ -273,3 +273,70 @@ fn choosing_by_cost_removes_less_importance_than_a_ratio_of_every_group() {
         }
     }
 }
+
+#[test]
+fn two_groups_come_within_a_hundredth_wherever_some_of_their_sizes_do() {
+    let analysis = perceptron(&[5, 8, 12, 4]);
+    let macs = |a: u64, b: u64| 5 * a + a * b + 4 * b;
+    let dense = macs(8, 12);
+    assert_eq!(analysis.counts(&Kept::all()).macs, dense);
+    let scores: [fn(usize, u32) -> f64; 2] = [
+        |group, coordinate| f64::from(coordinate + 1) * (1.0 + group as f64),
+        |group, coordinate| f64::from((coordinate * 7 + group as u32 * 3) % 11) - 1.0,
+    ];
+    let mut near = 0;
+    for (score, scope, percent) in scores
+        .iter()
+        .flat_map(|s| Scope::ALL.iter().flat_map(move |scope| (1..85).map(move |percent| (s, scope, percent))))
+    {
+        let share = f64::from(percent) / 100.0;
+        let may_stay = allowed(dense, share);
+        let sizes = (1..=8).flat_map(|a| (1..=12).map(move |b| macs(a, b)));
+        let most = sizes.filter(|&left| left <= may_stay).max().expect("the least is within every budget");
+        let run = Run::new(&analysis, Limits::default().with_scope(*scope));
+        let selection = run.meet(score, &Budget::of(Measure::Macs, share), 1.0).expect("it can be met");
+        let left = run.counts_without(&selection.plan).macs;
+        let is_near = |left: u64| left as f64 >= may_stay as f64 - 0.01 * dense as f64;
+        assert!(
+            left <= may_stay && (is_near(left) || !is_near(most)),
+            "{scope:?} {share}: {left}, and {most} could stay"
+        );
+        near += usize::from(is_near(left));
+    }
+    assert!(near > 0);
+}
+
+#[test]
+fn groups_with_a_scope_of_their_own_rank_by_themselves_in_a_global_run_with_a_budget() {
+    let analysis = perceptron(&[4, 40, 40, 40, 4]);
+    let a = group_named(&analysis, "a.weight:0");
+    // By importance `a` would go first.
+    let score = |group: usize, coordinate: u32| f64::from(coordinate + 1) * if group == a.index() { 0.01 } else { 1.0 };
+    let gone = |limits: Limits| {
+        let selection = Run::new(&analysis, limits).meet(score, &Budget::of(Measure::Macs, 0.4), 1.0);
+        let plan = selection.expect("it can be met").plan;
+        let of_a = plan.cut(a).len() as f64 / 40.0;
+        let of_others =
+            plan.cuts().iter().filter(|(id, _)| **id != a).map(|(_, cut)| cut.len()).sum::<usize>() as f64 / 80.0;
+        (of_a, of_others)
+    };
+    let (of_a, of_others) = gone(global());
+    assert!(of_a > 2.0 * of_others, "{of_a}, {of_others}");
+    for scope in Scope::ALL {
+        let (of_a, of_others) = gone(global().with_override(Override::new(["a"]).with_scope(scope)));
+        assert!((of_a - of_others).abs() < 0.05, "{scope:?}: {of_a}, {of_others}");
+    }
+}
+
+#[test]
+fn an_exchange_leaves_groups_with_ratios_of_their_own_alone() {
+    let analysis = perceptron(&[5, 8, 12, 9, 4]);
+    let c = group_named(&analysis, "c.weight:0");
+    let score = |_: usize, coordinate: u32| f64::from(coordinate);
+    for percent in 15..65 {
+        let limits = global().with_override(Override::new(["c"]).with_target_ratio(0.34));
+        let selection =
+            Run::new(&analysis, limits).meet(score, &Budget::of(Measure::Macs, f64::from(percent) / 100.0), 1.0);
+        assert_eq!(selection.expect("it can be met").plan.cut(c), [0, 1, 2]);
+    }
+}

@@ -348,3 +348,27 @@ fn an_edited_plan_takes_the_place_of_the_one_that_was_made() {
     emptied.insert(g(2), 0..4);
     assert!(matches!(edited.with_plan(emptied, &refs(&groups), &limits), Err(SelectError::Plan(_))));
 }
+
+#[test]
+fn an_edited_plan_goes_no_further_than_the_limits() {
+    let groups = [TestGroup::new(0, "conv1", 16), TestGroup::new(1, "conv2", 16)];
+    let edited = |limits: &Limits, cut: std::ops::Range<u32>| {
+        let selection = select(&refs(&groups), &scores(&groups, ascending), limits, 1.0).expect("it is sound");
+        let plan = [(g(1), cut)].into_iter().collect();
+        selection.with_plan(plan, &refs(&groups), limits).map(|edited| edited.verdicts[1].size_after)
+    };
+    let says = |limits: Limits, cut, expected: &str| {
+        let error = edited(&limits, cut).expect_err(expected).to_string();
+        assert!(error.starts_with("the plan leaves ") && error.ends_with(&format!("but {expected}")), "{error}");
+    };
+    let limits = Limits::new(0.25);
+    assert_eq!(edited(&limits, 0..15), Ok(1));
+    says(limits.clone().with_min_channels(8), 0..9, "min_channels keeps 8");
+    assert_eq!(edited(&limits.clone().with_min_channels(8), 0..8), Ok(8));
+    says(limits.clone().with_max_ratio(0.5), 0..9, "max_ratio keeps 8");
+    says(limits.clone().with_round_to(4), 0..9, "round_to keeps a multiple of 4");
+    assert_eq!(edited(&limits.clone().with_round_to(4), 0..12), Ok(4));
+    says(limits.clone().with_ignored("conv2"), 0..1, "`conv2` is ignored");
+    assert_eq!(edited(&limits.clone().with_ignored("conv2"), 0..0), Ok(16));
+    says(limits.with_override(Override::new(["conv2"]).with_min_channels(12)), 0..8, "min_channels keeps 12");
+}
