@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use pruner_core::deps::{Analysis, Group, Kept, Tally};
 use pruner_core::ids::GroupId;
+use pruner_core::ops::{NodeView, zeros};
 
 fn analyses() -> Vec<Analysis> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/groups");
@@ -16,6 +17,17 @@ fn analyses() -> Vec<Analysis> {
         Analysis::new(&graph).expect("it is sound")
     };
     files.into_iter().map(analysis).collect()
+}
+
+/// The bytes of the results of all nodes that are in no memory of what these read.
+fn activation_bytes(analysis: &Analysis, kept: &Kept) -> u64 {
+    let graph = analysis.graph();
+    let new = graph.nodes().filter(|&(id, _)| zeros(&NodeView::new(graph, id)).shared.is_empty());
+    let bytes = |value| {
+        let elements: usize = analysis.sizes(kept, value).into_iter().product();
+        (elements * graph.value(value).meta.dtype.bytes()) as u64
+    };
+    new.flat_map(|(_, node)| &node.results).map(|&value| bytes(value)).sum()
 }
 
 /// A change: of which group, which of its coordinates, and whether they go.
@@ -60,6 +72,8 @@ proptest! {
                 prop_assert_eq!(freed.macs, all.macs - left.macs);
                 prop_assert_eq!(freed.bytes, all.bytes - left.bytes);
                 prop_assert_eq!(freed.channels, all.channels - left.channels);
+                let freed_bytes = activation_bytes(&analysis, &kept) - activation_bytes(&analysis, &after);
+                prop_assert_eq!(analysis.freed_activation_bytes(&kept, group.id()), freed_bytes);
                 prop_assert_eq!(tally.freed(group.id(), &first), freed);
                 prop_assert_eq!(tally.counts(), all);
             }

@@ -1,7 +1,7 @@
 //! `cost-aware`: another criterion, by what a coordinate costs.
 
 use pruner_core::deps::Group;
-use pruner_core::importance::{Importance, ImportanceError, Signal, SignalSet, Weights, deserialize_importance};
+use pruner_core::importance::{Importance, ImportanceError, SignalSet, Weights, deserialize_importance};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use crate::{Cost, Magnitude};
 register_importance!("cost-aware", "another criterion, by what a coordinate costs", CostAware);
 
 /// The score of a coordinate is that of another criterion by what a coordinate of its group costs, so that of coordinates that matter as much those that
-/// cost more go first. It changes the order among groups and none within one.
+/// cost more go first. It changes the order among groups and none within one. It has the unit of the other by that of the cost: a multiply-accumulate, a parameter or a
+/// byte.
 ///
 /// In TOML: `importance = { importance = "cost-aware", of = "taylor", by = "macs" }`. Budgets weigh costs themselves where scores add up, see
 /// [`Budget`](pruner_core::plan::Budget).
@@ -44,8 +45,7 @@ impl Default for CostAware {
 #[typetag::serde(name = "cost-aware")]
 impl Importance for CostAware {
     fn needs(&self) -> SignalSet {
-        let cost = if self.by == Cost::None { SignalSet::empty() } else { Signal::Costs.into() };
-        cost | self.of.needs()
+        self.by.needs() | self.of.needs()
     }
 
     fn compensates(&self) -> bool {

@@ -20,6 +20,9 @@ register_importance!("flap", "variance of a coordinate by the squared weights th
 /// The mean is made up for by default: what goes of it through the weights is added to the bias of the layer that read it, see
 /// [`Settings::compensate`](pruner_core::pruner::Settings::compensate). A group that no layer sums over with weights of its own has no score.
 ///
+/// The paper standardises the scores of each layer. Here they are those of a group, since it is cut as one: the scores of the layers that read it are
+/// added in their common unit and the sum is standardised, which is the same where one layer reads it.
+///
 /// Source: An et al., *Fluctuation-based Adaptive Structured Pruning for Large Language Models* (arXiv 2312.11983).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

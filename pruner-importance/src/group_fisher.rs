@@ -22,7 +22,8 @@ register_importance!(
 ///
 /// A group that no layer sums over has no score.
 ///
-/// Source: Liu et al., *Group Fisher Pruning for Practical Network Compression* (arXiv 2108.00708).
+/// Source: Liu et al., *Group Fisher Pruning for Practical Network Compression* (arXiv 2108.00708), where scores are divided by multiply-accumulates or
+/// by the memory of activations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GroupFisher {
@@ -43,8 +44,7 @@ settings! {
 #[typetag::serde(name = "group-fisher")]
 impl Importance for GroupFisher {
     fn needs(&self) -> SignalSet {
-        let cost = if self.by == Cost::None { SignalSet::empty() } else { Signal::Costs.into() };
-        cost | Signal::SquaredGate
+        self.by.needs() | Signal::SquaredGate
     }
 
     fn is_additive(&self) -> bool {

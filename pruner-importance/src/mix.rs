@@ -4,7 +4,7 @@ use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, SignalSet, Weights, deserialize_importance};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use tch::Tensor;
 
 use crate::{Fpgm, Magnitude, Normalizer};
@@ -12,7 +12,8 @@ use crate::{Fpgm, Magnitude, Normalizer};
 register_importance!("mix", "a weighted sum of other criteria, each normalised", Mix);
 
 /// The score of a coordinate is `Σ a·n(s) / Σ a` over other criteria: s their scores of its group, n the normaliser and a their
-/// parts. A criterion that has nothing to say of a group is left out there; a group of which none has has no score.
+/// parts. A criterion that has nothing to say of a group is left out there; a group of which none has has no score. It has no
+/// unit, since every normaliser but `none` takes that of the criteria away; with `none` they are to have one unit, which it then has.
 ///
 /// In TOML: `importance = { importance = "mix", parts = [{ of = "magnitude" }, { of = { importance = "taylor" }, part = 2 }] }`.
 ///
@@ -20,7 +21,9 @@ register_importance!("mix", "a weighted sum of other criteria, each normalised",
 #[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
-    /// The criteria with their parts. Default: magnitude and fpgm, equal parts.
+    /// The criteria with their parts, one at least. Default: magnitude and fpgm, equal parts.
+    #[serde(deserialize_with = "at_least_one")]
+    #[schemars(length(min = 1))]
     pub parts: Vec<Part>,
     /// How the scores that each criterion has for a group are scaled before they are added. Default: mean.
     pub normalizer: Normalizer,
@@ -40,6 +43,13 @@ pub struct Part {
 
 fn one() -> f64 {
     1.0
+}
+
+const EMPTY: &str = "parts is empty; name at least one criterion with its part";
+
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
+    let parts = Vec::deserialize(deserializer)?;
+    if parts.is_empty() { Err(serde::de::Error::custom(EMPTY)) } else { Ok(parts) }
 }
 
 impl Mix {
@@ -80,6 +90,9 @@ impl Importance for Mix {
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
+        if self.parts.is_empty() {
+            return Err(ImportanceError::Other(EMPTY.into()));
+        }
         let (mut sum, mut whole): (Option<Tensor>, f64) = (None, 0.0);
         for Part { of, part } in &self.parts {
             if !(part.is_finite() && *part > 0.0) {

@@ -6,6 +6,7 @@ mod common;
 
 mod activations;
 mod compensation;
+mod costs;
 mod gates;
 mod recalibration;
 mod run;

@@ -21,7 +21,9 @@ use crate::importance::{Activation, Signal, SignalSet, Signals};
 /// Dropout does nothing and norms use the statistics that they have. Parameters, gradients and buffers stay as they are. All
 /// batches are run once, or twice for [`Signal::HessianGradients`]; sample by sample where a signal is of single samples and the
 /// network mixes those of a batch up or runs no more than one. Beside the signals it takes the memory of a forward pass,
-/// and where a loss is differentiated that of a backward pass and a copy of what is gated.
+/// and where a loss is differentiated that of a backward pass, the gradients of a batch, and a copy of what is gated.
+/// [`Signal::HessianGradients`] takes four times the memory of the parameters, with its own numbers, beside what the passes keep of activations: the
+/// mean gradients, and twice as much for the backward pass through the gradients of a batch.
 pub fn gather(
     module: &GraphModule,
     analysis: &Analysis,
@@ -40,13 +42,18 @@ pub fn gather(
             signals.insert_cost(group.id(), analysis.freed(kept, group.id()));
         }
     }
+    if wanted.contains(Signal::Memory) {
+        for group in &groups {
+            signals.insert_memory(group.id(), analysis.freed_activation_bytes(kept, group.id()));
+        }
+    }
     if let (Some(signal), None) = ((wanted & Signal::of_loss()).into_iter().next(), loss) {
         return Err(CalibrationError::NoLoss(signal));
     }
     if !wanted.is_disjoint(Signal::of_data()) {
         let mut pass = Pass::new(module, analysis, kept, &groups, wanted);
         pass.run(loader, loss)?;
-        pass.finish(&mut signals)?;
+        pass.finish(&mut signals);
     }
     Ok(signals)
 }
@@ -60,7 +67,7 @@ struct Pass<'a> {
     sample_dims: BTreeMap<ValueId, Option<usize>>,
     /// The parameters that take gradients.
     trained: Vec<ValueId>,
-    /// Sums over samples, by parameter.
+    /// Sums over samples by parameter, and once all are seen their means.
     gradients: Vec<Option<Tensor>>,
     squares: Vec<Option<Tensor>>,
     hessian: Vec<Option<Tensor>>,
@@ -116,6 +123,8 @@ impl<'a> Pass<'a> {
         if self.samples == 0.0 {
             return Err(CalibrationError::NoBatches("a signal"));
         }
+        average(&mut self.gradients, self.samples)?;
+        average(&mut self.squares, self.samples)?;
         match loss.filter(|_| self.wanted.contains(Signal::HessianGradients)) {
             Some(loss) => self.hessian(loader, loss, single),
             None => Ok(()),
@@ -230,37 +239,30 @@ impl<'a> Pass<'a> {
         if wanted { self.trained.iter().map(of).collect() } else { Vec::new() }
     }
 
-    /// Adds up `H·g` batch by batch: the gradient of `g_batch · g`.
+    /// The mean of `H·g`, batch by batch: the gradient of `g_batch · g`.
     fn hessian(&mut self, loader: &dyn Loader, loss: Loss<'_>, single: bool) -> Result<(), CalibrationError> {
         let _attention = DifferentiableAttention::new();
-        let gradients: Vec<Option<Tensor>> =
-            self.gradients.iter().map(|sum| sum.as_ref().map(|sum| sum / self.samples)).collect();
         for (number, batch) in loader.batches().enumerate() {
             for part in parts(batch, single)? {
-                let products = tch::with_grad(|| self.curvature(number, &part, loss, &gradients))?;
+                let products = tch::with_grad(|| self.curvature(number, &part, loss))?;
                 let samples = part.samples()? as f64;
                 for (sum, product) in self.hessian.iter_mut().zip(products).filter(|(_, product)| product.defined()) {
                     add(sum, widened(&product)? * samples)?;
                 }
             }
         }
-        Ok(())
+        Ok(average(&mut self.hessian, self.samples)?)
     }
 
-    /// The product of the Hessian of the loss of a batch with `gradients`, by parameter; undefined or absent where it is 0.
-    fn curvature(
-        &self,
-        number: usize,
-        batch: &Batch,
-        loss: Loss<'_>,
-        gradients: &[Option<Tensor>],
-    ) -> Result<Vec<Tensor>, CalibrationError> {
+    /// The product of the Hessian of the loss of a batch with the mean gradients, by parameter; undefined or absent where it is 0.
+    fn curvature(&self, number: usize, batch: &Batch, loss: Loss<'_>) -> Result<Vec<Tensor>, CalibrationError> {
         let leaves = self.leaves(true);
         let inputs: Vec<&Tensor> = leaves.iter().collect();
         let outputs = self.outputs(number, batch, &leaves, Hooks::default())?;
         let own = backward(number, &evaluated(loss, &outputs, batch)?, &inputs, true)?;
         let mut product = None;
-        for (own, whole) in own.iter().zip(gradients) {
+        // Each gradient is dropped as soon as it is multiplied, so that the pass back does not hold it.
+        for (own, whole) in own.into_iter().zip(&self.gradients) {
             if let Some(whole) = whole.as_ref().filter(|_| own.defined() && own.requires_grad()) {
                 add(&mut product, own.f_mul(&whole.f_to_kind(own.kind())?)?.f_sum(None)?)?;
             }
@@ -285,17 +287,17 @@ impl<'a> Pass<'a> {
         run.map_err(|source| CalibrationError::Run { batch: number, source })
     }
 
-    /// The means over all samples.
-    fn finish(self, signals: &mut Signals) -> Result<(), CalibrationError> {
+    /// Hands the means over all samples over.
+    fn finish(self, signals: &mut Signals) {
         let of_weights = [
             (Signal::Gradients, self.gradients),
             (Signal::SquaredGradients, self.squares),
             (Signal::HessianGradients, self.hessian),
         ];
-        for (signal, sums) in of_weights.into_iter().filter(|(signal, _)| self.wanted.contains(*signal)) {
-            for (&value, sum) in self.trained.iter().zip(sums) {
-                if let Some(sum) = sum {
-                    signals.insert_weight(signal, value, sum.f_div_scalar(self.samples)?);
+        for (signal, means) in of_weights.into_iter().filter(|(signal, _)| self.wanted.contains(*signal)) {
+            for (&value, mean) in self.trained.iter().zip(means) {
+                if let Some(mean) = mean {
+                    signals.insert_weight(signal, value, mean);
                 }
             }
         }
@@ -314,7 +316,6 @@ impl<'a> Pass<'a> {
         for ((signal, group), mean) in self.gates.finish(self.samples) {
             signals.insert_gate(signal, group, mean);
         }
-        Ok(())
     }
 }
 
@@ -356,5 +357,13 @@ fn add(sum: &mut Option<Tensor>, term: Tensor) -> Result<(), TchError> {
         Some(mut sum) => sum.f_add_(&term)?,
         None => term,
     });
+    Ok(())
+}
+
+/// Makes sums over so many samples their means, in place.
+fn average(sums: &mut [Option<Tensor>], samples: f64) -> Result<(), TchError> {
+    for sum in sums.iter_mut().flatten() {
+        let _ = sum.f_div_scalar_(samples)?;
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::deps::{Analysis, Counts, Group, Kept};
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
+use crate::ops::{NodeView, zeros};
 
 /// What is counted of an axis variable's.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,14 @@ pub(super) fn dependents(analysis: &Analysis) -> Vec<Dependents> {
     dependents
 }
 
+/// Whether the results of a node are in memory of their own and not perhaps in that of what it reads.
+fn takes_memory(analysis: &Analysis, node: NodeId) -> bool {
+    match analysis.node_axes(node) {
+        Some(axes) => axes.zeros.shared.is_empty(),
+        None => zeros(&NodeView::new(analysis.graph(), node)).shared.is_empty(),
+    }
+}
+
 fn axes_of_macs(analysis: &Analysis, node: NodeId) -> BTreeSet<AxisId> {
     let mut found = BTreeSet::new();
     if let Some(axes) = analysis.node_axes(node)
@@ -53,12 +62,31 @@ impl Analysis {
     /// is left.
     pub fn freed(&self, kept: &Kept, group: GroupId) -> Counts {
         let axis = self.groups()[group.index()].axis();
-        let first = kept.of(axis).map_or(Some(0), |left| left.first().copied());
-        let mut after = kept.clone();
-        after.remove(self, group, first.as_slice());
+        let (first, after) = self.without_first(kept, group);
         let (before, after) = (self.counts_of(kept, axis), self.counts_of(&after, axis));
         let channels = first.filter(|_| self.groups()[group.index()].pin().is_none()).map_or(0, |_| 1);
         Counts { channels, ..before.less(after) }
+    }
+
+    /// The bytes that the results of all nodes take less once the first coordinate that is left of a group is gone too. A
+    /// result that may be in the memory of what its node reads, as views are, takes none.
+    pub fn freed_activation_bytes(&self, kept: &Kept, group: GroupId) -> u64 {
+        let (axis, after) = (self.groups()[group.index()].axis(), self.without_first(kept, group).1);
+        let made = self.graph().nodes().filter(|(id, _)| takes_memory(self, *id)).flat_map(|(_, node)| &node.results);
+        let dependent = made.filter(|value| self.dims(**value).iter().any(|dim| dim.contains(axis)));
+        let freed = |&value: &ValueId| {
+            let elements = self.elements(kept, value) - self.elements(&after, value);
+            elements * self.graph().value(value).meta.dtype.bytes() as u64
+        };
+        dependent.map(freed).sum()
+    }
+
+    /// The first coordinate that is left of a group, and what is left without it.
+    fn without_first(&self, kept: &Kept, group: GroupId) -> (Option<u32>, Kept) {
+        let first = kept.of(self.groups()[group.index()].axis()).map_or(Some(0), |left| left.first().copied());
+        let mut after = kept.clone();
+        after.remove(self, group, first.as_slice());
+        (first, after)
     }
 
     /// What depends on an axis variable costs.

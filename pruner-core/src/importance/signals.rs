@@ -11,7 +11,7 @@ use crate::ids::{GroupId, NodeId, ValueId};
 /// A kind of numbers that a criterion is computed from besides the weights.
 ///
 /// Those of weights have the shape of their parameter and take its memory once more, in at least single precision. Those of
-/// activations take 8 bytes per position and reader, those of gates 8 bytes per coordinate, costs nothing.
+/// activations take 8 bytes per position and reader, those of gates 8 bytes per coordinate, costs and memory nothing.
 #[derive(Debug, PartialOrd, Ord, Hash, EnumSetType)]
 #[non_exhaustive]
 pub enum Signal {
@@ -20,7 +20,8 @@ pub enum Signal {
     /// `E[(∂L/∂w)²]` over single samples: the diagonal of the empirical Fisher information. Takes a backward pass for each
     /// sample.
     SquaredGradients,
-    /// `H·g`, with H the Hessian and g the gradient of the mean loss over all samples. Takes another pass over them.
+    /// `H·g`, with H the Hessian and g the gradient of the mean loss over all samples. Takes another pass over them, in
+    /// which it takes four times the memory of the parameters.
     HessianGradients,
     /// `∂R/∂|w| / R` of the sum R of all outputs for inputs of ones, every parameter and buffer replaced by its absolute value.
     /// Needs no data.
@@ -44,6 +45,8 @@ pub enum Signal {
     SquaredGate,
     /// What a coordinate of each group costs. Needs no data.
     Costs,
+    /// The bytes of activations that a coordinate of each group takes. Needs no data.
+    Memory,
 }
 
 /// A set of [signals](Signal).
@@ -100,6 +103,7 @@ pub struct Signals {
     activations: BTreeMap<GroupId, Vec<Activation>>,
     gates: BTreeMap<(Signal, GroupId), Tensor>,
     costs: BTreeMap<GroupId, Counts>,
+    memory: BTreeMap<GroupId, u64>,
 }
 
 impl Signals {
@@ -133,6 +137,11 @@ impl Signals {
         self.costs.insert(group, freed);
     }
 
+    /// Sets the bytes of activations that a coordinate of a group takes.
+    pub fn insert_memory(&mut self, group: GroupId, freed_bytes: u64) {
+        self.memory.insert(group, freed_bytes);
+    }
+
     /// A signal of a parameter; `None` where nothing depends on it or it is frozen.
     pub fn weight(&self, signal: Signal, value: ValueId) -> Option<&Tensor> {
         self.weights.get(&(signal, value))
@@ -153,6 +162,11 @@ impl Signals {
         self.costs.get(&group).copied()
     }
 
+    /// The bytes that the activations take less once a coordinate of a group is gone.
+    pub fn memory(&self, group: GroupId) -> Option<u64> {
+        self.memory.get(&group).copied()
+    }
+
     /// The bytes that the numbers take.
     pub fn bytes(&self) -> u64 {
         let statistics = self.activations.values().flatten().flat_map(|activation| activation.statistics.values());
@@ -166,6 +180,7 @@ impl Signals {
         self.weights.extend(other.weights.iter().map(|(&key, numbers)| (key, numbers.shallow_clone())));
         self.gates.extend(other.gates.iter().map(|(&key, numbers)| (key, numbers.shallow_clone())));
         self.costs.extend(&other.costs);
+        self.memory.extend(&other.memory);
         for (&group, activations) in &other.activations {
             let activations = activations.iter().map(Activation::shallow_clone);
             self.activations.entry(group).or_default().extend(activations);

@@ -127,6 +127,12 @@ impl Weights {
         self.gathered(signal)?.cost(group.id()).ok_or(ImportanceError::NotGathered { signal })
     }
 
+    /// The bytes that the activations of the network take less once a coordinate of the group is gone.
+    pub fn memory_of(&self, group: &dyn Group) -> Result<u64, ImportanceError> {
+        let signal = Signal::Memory;
+        self.gathered(signal)?.memory(group.id()).ok_or(ImportanceError::NotGathered { signal })
+    }
+
     /// The elements of a member's tensor, and with [`Form::reads_other`] those of a signal at the same places, folded to one number per position:
     /// in double precision. `None` if nothing depends on the member or it is frozen.
     ///

@@ -40,11 +40,11 @@ pub struct Growing {
     pub importance: Box<dyn Importance>,
     /// The share of the coordinates of each group that is picked, at least 0 and less than 1. Default: 0.5.
     pub ratio: f64,
-    /// By how much λ grows at once, at least 0. Default: 0.0001.
+    /// By how much λ grows at once, in units of the loss per squared unit of the weights, at least 0. Default: 0.0001.
     pub delta: f64,
     /// The steps from one growth to the next, at least 1. Default: 10.
     pub every: NonZeroU64,
-    /// What λ grows up to, at least 0. Default: 1.
+    /// What λ grows up to, in the units of `delta`, at least 0. Default: 1.
     pub ceiling: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(skip)]
@@ -89,7 +89,7 @@ impl Growing {
         self.state.as_ref().and_then(|state| state.picked.get(&group)).map_or(&[], Vec::as_slice)
     }
 
-    /// λ of the next step.
+    /// λ of the next step, in units of the loss per squared unit of the weights.
     pub fn lambda(&self) -> f64 {
         let step = self.state.as_ref().map_or(0, |state| state.step);
         (self.delta * (1 + step / self.every) as f64).min(self.ceiling)

@@ -124,7 +124,7 @@ fn coordinates_in_another_order_have_the_same_scores_in_that_order() {
         }
     }
     permuted.gathered = case.gathered;
-    permuted.costs = case.costs;
+    (permuted.costs, permuted.memory) = (case.costs, case.memory);
     for (signal, index, numbers) in &case.of_weights {
         let member = &case.group.members[*index];
         let moved = numbers.index_select(member.dim as i64, &positions(&member.layout, &order));
@@ -205,7 +205,7 @@ fn clone(case: &Case) -> Case {
     other.of_weights.extend(case.of_weights.iter().map(|(signal, at, it)| (*signal, *at, it.shallow_clone())));
     other.activations.extend(case.activations.iter().map(pruner_core::importance::Activation::shallow_clone));
     other.gates.extend(case.gates.iter().map(|(signal, it)| (*signal, it.shallow_clone())));
-    other.costs = case.costs;
+    (other.costs, other.memory) = (case.costs, case.memory);
     other
 }
 

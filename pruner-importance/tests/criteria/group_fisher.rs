@@ -17,6 +17,16 @@ fn the_information_is_divided_by_what_a_coordinate_costs() {
 }
 
 #[test]
+fn the_information_is_divided_by_the_memory_of_activations_without_other_costs() {
+    let case = Case::new(2).gate(Signal::SquaredGate, &[8.0, 2.0]).memory(32);
+    let importance = GroupFisher::default().with_by(Cost::Memory);
+    close(&case.scores(&importance), &[0.25, 0.0625]);
+    assert_eq!(importance.needs(), Signal::SquaredGate | Signal::Memory);
+    let error = case.only(Signal::SquaredGate.into()).error(&importance);
+    assert!(error.contains("Memory was not gathered"), "{error}");
+}
+
+#[test]
 fn information_too_small_for_single_precision_is_divided_before_it_is_rounded() {
     let case = Case::new(2).gate(Signal::SquaredGate, &[1e39, 1e30]).costs(1_000_000_000, 1, 1);
     let scores = case.scores(&GroupFisher::default());

@@ -46,3 +46,12 @@ fn a_config_names_the_criteria() {
         Mix::new().with(pruner_importance::Lamp::default(), 1.0).with(Magnitude::default().with_p(Norm::One), 2.0);
     assert_eq!(conv_bn_conv().scores(&*mix), conv_bn_conv().scores(&expected));
 }
+
+#[test]
+fn a_mix_of_nothing_is_refused() {
+    let message = "parts is empty; name at least one criterion with its part";
+    let error = importance_from_config(json!({ "importance": "mix", "parts": [] })).expect_err("it names none");
+    assert!(error.to_string().contains(message), "{error}");
+    let error = conv_bn_conv().error(&Mix::new());
+    assert!(error.ends_with(message), "{error}");
+}

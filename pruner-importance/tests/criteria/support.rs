@@ -56,6 +56,7 @@ pub(crate) struct Case {
     pub(crate) activations: Vec<Activation>,
     pub(crate) gates: Vec<(Signal, Tensor)>,
     pub(crate) costs: Counts,
+    pub(crate) memory: u64,
 }
 
 impl Case {
@@ -69,6 +70,7 @@ impl Case {
             activations: Vec::new(),
             gates: Vec::new(),
             costs: Counts::default(),
+            memory: 0,
         }
     }
 
@@ -169,6 +171,13 @@ impl Case {
         self
     }
 
+    /// With the bytes of activations that a coordinate takes.
+    pub(crate) fn memory(mut self, bytes: u64) -> Self {
+        self.gathered |= Signal::Memory;
+        self.memory = bytes;
+        self
+    }
+
     /// Of what was gathered only this.
     pub(crate) fn only(mut self, wanted: SignalSet) -> Self {
         self.gathered &= wanted;
@@ -187,6 +196,7 @@ impl Case {
             signals.insert_gate(*signal, self.group.id, numbers.shallow_clone());
         }
         signals.insert_cost(self.group.id, self.costs);
+        signals.insert_memory(self.group.id, self.memory);
         signals
     }
 

@@ -46,8 +46,10 @@ enum Row {
     Pieces(&'static str),
     /// Every result is made of the arguments side by side, and multiplied with them in the next step.
     Recurrent(&'static str),
-    /// Attributes of the node decide what the first result is; `None` where nothing is known.
-    Of(fn(&NodeView) -> Result<Option<&'static str>, RuleError>),
+    /// The first result is in memory of its own, and not zero.
+    Other,
+    /// Attributes of the node decide which of the others it is.
+    Of(fn(&NodeView) -> Result<Row, RuleError>),
 }
 
 /// The argument that an operation gives no finite number of where it is zero.
@@ -62,8 +64,12 @@ enum Singular {
 /// How a node passes zeros on.
 pub fn zeros(node: &NodeView) -> Zeros {
     let operands = || (0..node.slots().len()).filter(|&slot| node.operand(slot).is_some());
-    let mut zeros = match row(node.op()).filter(|_| !writes_elsewhere(node)) {
-        None => Zeros { shared: operands().collect(), ..Zeros::default() },
+    let row = match row(node.op()).filter(|_| !writes_elsewhere(node)) {
+        Some(Row::Of(row)) => row(node).ok(),
+        row => row,
+    };
+    let mut zeros = match row {
+        None | Some(Row::Of(_)) => Zeros { shared: operands().collect(), ..Zeros::default() },
         Some(Row::New(text)) => sum(node, text, 1),
         Some(Row::View(text)) => Zeros { shared: operands().collect(), ..sum(node, text, node.results().len()) },
         Some(Row::Pieces(text)) => pieces(node, text),
@@ -72,10 +78,7 @@ pub fn zeros(node: &NodeView) -> Zeros {
             let weights = pieces.products.iter().flatten().flatten().copied();
             Zeros { recurrent: weights.filter(|&slot| node.slots()[slot].argument != "hx").collect(), ..pieces }
         }
-        Some(Row::Of(formula)) => {
-            let known = formula(node).ok().flatten().map(|text| sum(node, text, 1)).unwrap_or_default();
-            Zeros { shared: operands().collect(), ..known }
-        }
+        Some(Row::Other) => Zeros::default(),
     };
     zeros.singular = singular(node).into_iter().chain(zeros.divisors.iter().copied()).collect();
     if writes_elsewhere(node) || (is_in_place(node.op()) && zeros.products.is_none()) {
@@ -176,17 +179,17 @@ fn number(argument: &Argument) -> Option<f64> {
 }
 
 /// `clamp` and its like, by numbers with zero between them.
-fn between(node: &NodeView) -> Result<Option<&'static str>, RuleError> {
+fn between(node: &NodeView) -> Result<Row, RuleError> {
     let hard = node.op().trim_end_matches('_') == "aten::hardtanh";
     let (least, most) = if hard { ("min_val", "max_val") } else { ("min", "max") };
     let (lowest, highest) = if hard { (-1.0, 1.0) } else { (f64::NEG_INFINITY, f64::INFINITY) };
     let inside = node.float_or(least, lowest)? <= 0.0 && node.float_or(most, highest)? >= 0.0;
-    Ok(inside.then_some("self"))
+    Ok(if inside { Row::New("self") } else { Row::Other })
 }
 
 /// `pow` with a number above zero.
-fn power(node: &NodeView) -> Result<Option<&'static str>, RuleError> {
-    Ok((node.float_or("exponent", 0.0)? > 0.0).then_some("self"))
+fn power(node: &NodeView) -> Result<Row, RuleError> {
+    Ok(if node.float_or("exponent", 0.0)? > 0.0 { Row::New("self") } else { Row::Other })
 }
 
 /// `pow` with a number below zero.
@@ -195,6 +198,6 @@ fn negative_power(node: &NodeView) -> bool {
 }
 
 /// `alpha_dropout`, which adds a constant where it trains.
-fn alpha_dropout(node: &NodeView) -> Result<Option<&'static str>, RuleError> {
-    Ok((!node.bool_or("train", true)?).then_some("input"))
+fn alpha_dropout(node: &NodeView) -> Result<Row, RuleError> {
+    Ok(if node.bool_or("train", true)? { Row::Other } else { Row::View("input") })
 }
