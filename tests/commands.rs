@@ -170,6 +170,14 @@ fn a_plan_is_saved_edited_and_cut_by() {
     let report = done["reports"][0]["groups"].as_array().expect("a list");
     let kept = &report.iter().find(|report| report["group"] == *group).expect("it is reported")["kept"];
     assert!(!kept.as_array().expect("a list").iter().any(|kept| *kept == 0 || *kept == 7), "{kept}");
+    for (config, says) in [
+        ("[limits]\nmin_channels = 12\n", "but min_channels keeps 12"),
+        ("budget = { macs = 0.5 }\n", "both the plan and the budget of the config say how much goes"),
+    ] {
+        folder.write("cut.toml", config);
+        let text = folder.ends(1, "prune @residual --config cut.toml --plan plan.json -o none.pt2");
+        assert!(text.starts_with("error: plan.json: ") && text.contains(says), "{text}");
+    }
     folder.write("plan.json", r#"{"cuts": {"g99": [0]}}"#);
     let text = folder.ends(1, "prune @residual --plan plan.json -o none.pt2");
     assert!(text.contains("plan.json: the plan cuts g99"), "{text}");
@@ -193,6 +201,11 @@ fn settings_come_from_a_file_and_options_take_their_place() {
         ("step = 2", "unknown key `step`; did you mean `steps`?"),
         ("steps = 0", "steps is 0"),
         ("budget = { flops = 0.5 }", "budget.flops: unknown field `flops`"),
+        ("budget = { mac = 0.5 }", "budget.mac: unknown field `mac` (did you mean `macs`?), expected one of"),
+        (
+            "importance = { importance = 'magnitude', p = inf }",
+            "`importance.p` is inf; give a finite number, or \"inf\"",
+        ),
         ("budget = {}", "the budget is empty"),
         ("budget = { macs = 1.0 }", "the budget removes 1 of the multiply-accumulates; it is a share"),
         ("budget = { macs = 0.5 }\n[limits]\ntarget_ratio = 0.5", "both budget and limits.target_ratio say"),
@@ -274,6 +287,10 @@ fn bad_input_is_named_and_nothing_is_written() {
         ("prune short.pt2 -o out.pt2", "short.pt2: no whole `.pt2` archive"),
         ("prune @residual -o out.pt2 --importance magnitud", "magnitude"),
         ("prune @residual -o out.pt2 --ignore hed", "did you mean `head"),
+        (
+            r#"prune @residual -o out.pt2 --importance {"importance":"magnitude","normaliser":"max"}"#,
+            "importance `magnitude`: unknown field `normaliser` (did you mean `normalizer`?), expected one of ",
+        ),
         ("prune @residual -o out.pt2 --config bad.json", "bad.json: "),
         ("prune @residual -o none/out.pt2", "none/out.pt2: there is no folder `none`; make it first"),
         ("prune @residual -o folder", "folder: it is a folder; name a file"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use jsonschema::Validator;
 use pruner::calibration::{Loader as _, recalibrate};
-use pruner::config::{Calibration, Config, schema};
+use pruner::config::{Calibration, Config, read_map, schema};
 use pruner::exec::{GraphModule, Mode};
 use pruner::pruner::{GroupPruner, Pruner as _};
 use pruner::pt2::{Mode as Written, Pt2};
@@ -85,20 +85,120 @@ fn what_the_schema_forbids_the_library_refuses_with_the_key() {
         (json!({"limit": {}}), "unknown key `limit`; did you mean `limits`?"),
         (json!({"zzz": 1}), "unknown key `zzz`"),
         (json!({"steps": "many"}), "steps: invalid type: string \"many\""),
-        (json!({"limits": {"rond_to": 8}}), "limits.rond_to: unknown field `rond_to`"),
-        (json!({"limits": {"overrides": [{"group": []}]}}), "limits.overrides[0].group: unknown field `group`"),
-        (json!({"calibration": {"data": "d", "loss": "hinge"}}), "calibration.loss: unknown variant `hinge`"),
+        (
+            json!({"limits": {"rond_to": 8}}),
+            "limits.rond_to: unknown field `rond_to` (did you mean `round_to`?), expected one of `target_ratio`, ",
+        ),
+        (
+            json!({"limits": {"scope": "globl"}}),
+            "limits.scope: unknown variant `globl` (did you mean `global`?), expected one of `local`, ",
+        ),
+        (json!({"budget": {"mac": 0.4}}), "budget.mac: unknown field `mac` (did you mean `macs`?), expected one of "),
+        (
+            json!({"limits": {"overrides": [{"groups": ["a"], "target_rato": 0.5}]}}),
+            "limits.overrides[0].target_rato: unknown field `target_rato` (did you mean `target_ratio`?), expected one of ",
+        ),
+        (
+            json!({"limits": {"overrides": [{"group": []}]}}),
+            "limits.overrides[0].group: unknown field `group` (did you mean `groups`?), ",
+        ),
+        (
+            json!({"calibration": {"data": "d", "target": "labels"}}),
+            "calibration.target: unknown field `target` (did you mean `targets`?), expected one of `data`, ",
+        ),
+        (
+            json!({"calibration": {"data": "d", "loss": "hinge"}}),
+            "calibration.loss: unknown variant `hinge`, expected one of `cross-entropy`, ",
+        ),
+        (
+            json!({"calibration": {"data": "d", "loss": "cross_entropy"}}),
+            "calibration.loss: unknown variant `cross_entropy` (did you mean `cross-entropy`?), ",
+        ),
         (json!({"calibration": {}}), "calibration: missing field `data`"),
         (
             json!({"importance": {"importance": "taylor", "term": 1}}),
-            "importance: importance `taylor`: unknown field `term`",
+            "importance: importance `taylor`: unknown field `term` (did you mean `terms`?), expected ",
         ),
-        (json!({"importance": "tayler"}), "importance: "),
+        (
+            json!({"importance": {"importance": "magnitude", "normalizer": "meen"}}),
+            "importance: importance `magnitude`: unknown variant `meen` (did you mean `mean`?), expected one of ",
+        ),
+        (
+            json!({"importance": {"importance": "cost-aware", "of": {"importance": "magnitude", "nromalizer": "max"}}}),
+            "importance: importance `cost-aware`: importance `magnitude`: unknown field `nromalizer` (did you mean ",
+        ),
+        (json!({"importance": "tayler"}), "importance: unknown importance `tayler` (did you mean `taylor`?); known: "),
+        (
+            json!({"budget": {"macs": 0.5}, "limits": {"target_ratio": 0.5}}),
+            "both budget and limits.target_ratio say how much goes; leave one of them out",
+        ),
+        (
+            json!({"scheduler": {"scheduler": "table", "parts": [[0, 0.5]]}}),
+            "scheduler: scheduler `table`: `parts` has a step 0; count the steps from 1",
+        ),
     ] {
         let error = Config::from_map(map(&config)).expect_err("it is wrong").to_string();
         assert!(error.starts_with(says), "{config}: {error}");
         assert!(!validator.is_valid(&config), "{config}");
     }
+}
+
+#[test]
+fn what_a_pruner_refuses_of_ratios_and_budgets_the_schema_forbids() {
+    let validator = validator();
+    let pt2 = Pt2::open(&exported()).expect("it is read");
+    let module = GraphModule::load(&pt2, Device::Cpu).expect("it is loaded");
+    for (config, allowed) in [
+        (json!({"limits": {"target_ratio": 1.0}}), false),
+        (json!({"limits": {"target_ratio": 0.99}}), true),
+        (json!({"limits": {"overrides": [{"groups": ["wide"], "target_ratio": 1.0}]}}), false),
+        (json!({"limits": {"overrides": [{"groups": ["wide"], "target_ratio": 0.0, "max_ratio": 1.0}]}}), true),
+        (json!({"budget": {"macs": 1.0}}), false),
+        (json!({"budget": {"params": 1.0}}), false),
+        (json!({"budget": {}}), false),
+        (json!({"budget": {"cost_aware": false}}), false),
+        (json!({"budget": {"macs": null}}), false),
+        (json!({"budget": {"bytes": 0.1, "macs": null, "cost_aware": false}}), true),
+        (json!({"budget": null, "limits": {"target_ratio": 0.5}}), true),
+    ] {
+        let settings = Config::from_map(map(&config)).expect("it is read").settings;
+        assert_eq!(GroupPruner::new(&module, settings).is_ok(), allowed, "{config}");
+        assert_eq!(validator.is_valid(&config), allowed, "{config}");
+    }
+}
+
+#[test]
+fn numbers_that_are_not_finite_and_keys_that_are_given_twice_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text, says) in [
+        ("run.toml", "limits = { target_ratio = nan }", "`limits.target_ratio` is nan; give a finite number"),
+        (
+            "run.toml",
+            "importance = { importance = 'magnitude', p = inf }",
+            "`importance.p` is inf; give a finite number, or \"inf\" in quotes where that is a choice",
+        ),
+        (
+            "run.toml",
+            "[[limits.overrides]]\ngroups = ['a']\nmax_ratio = -inf",
+            "`limits.overrides[0].max_ratio` is -inf; give a finite number",
+        ),
+        ("run.json", r#"{"model": "a", "model": "b"}"#, "the key `model` is given twice; leave one of them out"),
+        ("run.json", r#"{"limits": {"round_to": 2, "round_to": 4}}"#, "the key `round_to` is given twice; leave one"),
+        ("run.json", "[]", "a config is an object of keys and values"),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("it is written");
+        let error = Config::read(&path).expect_err("it is wrong").to_string();
+        assert!(error.starts_with(&format!("{}: {says}", path.display())), "{text}: {error}");
+    }
+    for (name, text) in [("run.toml", "importance = { importance = 'magnitude', p = 'inf' }"), ("run.json", "{}")] {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("it is written");
+        Config::read(&path).expect("it is right");
+    }
+    let path = folder.path().join("full.json");
+    fs::write(&path, full().to_string()).expect("it is written");
+    assert_eq!(read_map(&path).expect("it is read"), map(&full()));
 }
 
 #[test]
@@ -201,6 +301,25 @@ fn the_command_and_the_library_make_the_same_of_one_file() {
     let inputs = &data.batches().next().expect("there are samples").inputs;
     let run = |module: &GraphModule| module.forward(inputs, Mode::Eval).expect("it runs").remove(0);
     assert!(run(&again).allclose(&run(&module), 1e-6, 1e-6, false));
+}
+
+#[test]
+fn a_dry_run_measures_no_statistics_whatever_its_steps() {
+    let folder = folder_with_samples();
+    let model = exported().to_string_lossy().into_owned();
+    for steps in [1, 2] {
+        let config = format!("steps = {steps}\nscheduler = 'linear'");
+        fs::write(folder.path().join("run.toml"), config).expect("it is written");
+        let run = |end: &[&str]| {
+            let all = ["prune", &model, "--config", "run.toml", "--data", "samples.safetensors", "--recalibrate"];
+            let (code, out, err) = command(folder.path(), &[&all, end].concat());
+            assert_eq!(code, Some(0), "{out}{err}");
+            out
+        };
+        let says = "the statistics of 1 batch norms are those of the data";
+        assert!(!run(&["--dry-run"]).contains(says), "{steps} steps");
+        assert!(run(&["-o", "small.pt2"]).contains(says), "{steps} steps");
+    }
 }
 
 #[test]

@@ -12,6 +12,9 @@
 //! | `one-cycle` | (1 + e^(β − α)) / (1 + e^(β − αt)) | [`OneCycle`] |
 //! | `one-shot` | all at one step | [`OneShot`] |
 //! | `table` | parts at steps that are named | [`Table`] |
+//!
+//! How often a run cuts is no curve and therefore no scheduler: `IterativeSettings::stride` of `pruner_core::iterative` adapts it under
+//! every one of them, wider while steps prune nothing and halved when the quality falls.
 
 mod cosine;
 mod cubic;

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 register_scheduler!("linear", "t: the same part of the target at every step", Linear);
 
 /// The part of the target reached is `t = step / steps`.
+///
+/// Source: Torch-Pruning and NNI.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Linear {}

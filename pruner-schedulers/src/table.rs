@@ -1,9 +1,12 @@
 //! `table`: parts of the target at steps that are named.
 
+use std::num::NonZeroUsize;
+
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 register_scheduler!("table", "parts of the target at steps that are named", Table);
 
@@ -18,13 +21,22 @@ register_scheduler!("table", "parts of the target at steps that are named", Tabl
 #[serde(default, deny_unknown_fields)]
 pub struct Table {
     /// Steps, counted from 1, each with the part of the target, in `[0, 1]`, that is reached at it.
-    pub parts: Vec<(usize, f64)>,
+    #[serde(deserialize_with = "parts")]
+    pub parts: Vec<(NonZeroUsize, f64)>,
+}
+
+/// The parts of a config, whose steps are counted from 1.
+fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(NonZeroUsize, f64)>, D::Error> {
+    let parts = Vec::<(usize, f64)>::deserialize(deserializer)?;
+    let counted = |(step, part)| Some((NonZeroUsize::new(step)?, part));
+    let counted: Option<_> = parts.into_iter().map(counted).collect();
+    counted.ok_or_else(|| D::Error::custom("`parts` has a step 0; count the steps from 1"))
 }
 
 impl Table {
     /// With the part of the target that is reached at a step.
     #[must_use]
-    pub fn with_part(mut self, step: usize, part: f64) -> Self {
+    pub fn with_part(mut self, step: NonZeroUsize, part: f64) -> Self {
         self.parts.push((step, part));
         self
     }
@@ -36,7 +48,7 @@ impl Scheduler for Table {
         if at.step >= at.steps {
             return 1.0;
         }
-        let done = self.parts.iter().filter(|(step, _)| *step <= at.step);
+        let done = self.parts.iter().filter(|(step, _)| step.get() <= at.step);
         done.max_by_key(|(step, _)| *step).map_or(0.0, |(_, part)| *part)
     }
 }
@@ -47,9 +59,14 @@ mod tests {
 
     use super::*;
 
+    fn table(parts: &[(usize, f64)]) -> Table {
+        let step = |step| NonZeroUsize::new(step).expect("steps are counted from 1");
+        parts.iter().fold(Table::default(), |table, (at, part)| table.with_part(step(*at), *part))
+    }
+
     #[test]
     fn a_part_holds_until_the_next_and_the_last_step_takes_the_rest() {
-        let table = Table::default().with_part(1, 0.25).with_part(3, 0.75);
+        let table = table(&[(1, 0.25), (3, 0.75)]);
         let ratios: Vec<f64> = (0..=5).map(|step| table.ratio(Position::new(step, 5, 0.5))).collect();
         assert_eq!(ratios, [0.0, 0.25, 0.25, 0.75, 0.75, 1.0]);
         assert_eq!(check(&table, 5, 0.5), Ok(()));
@@ -57,10 +74,10 @@ mod tests {
 
     #[test]
     fn a_table_that_falls_or_leaves_the_unit_interval_is_refused_with_the_step() {
-        let falls = Table::default().with_part(1, 0.5).with_part(2, 0.25);
+        let falls = table(&[(1, 0.5), (2, 0.25)]);
         let error = check(&falls, 5, 0.5).expect_err("what is cut stays cut").to_string();
         assert!(error.contains("falls from 0.5 to 0.25 at step 2 of 5"), "{error}");
-        let error = check(&Table::default().with_part(2, 1.5), 5, 0.5).expect_err("it is no part").to_string();
+        let error = check(&table(&[(2, 1.5)]), 5, 0.5).expect_err("it is no part").to_string();
         assert!(error.contains("gives 1.5 at step 2 of 5"), "{error}");
     }
 
@@ -69,5 +86,13 @@ mod tests {
         let config = serde_json::json!({ "parts": [[1, 0.3], [4, 0.8]] });
         let table = pruner_core::registry::scheduler_from("table", config).expect("it is read");
         assert!((table.ratio(Position::new(2, 9, 0.5)) - 0.3).abs() < 1e-15);
+    }
+
+    #[test]
+    fn a_step_0_is_refused_with_the_reason() {
+        let error =
+            pruner_core::registry::scheduler_from("table", serde_json::json!({ "parts": [[1, 0.3], [0, 0.8]] }))
+                .expect_err("steps are counted from 1");
+        assert_eq!(error.to_string(), "scheduler `table`: `parts` has a step 0; count the steps from 1");
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use pruner::exec::GraphModule;
 use pruner::manifest::Manifest;
@@ -147,7 +147,10 @@ impl Prune {
             (vec![pruner.preview(&selection)], selection.plan().clone())
         } else {
             let reports = self.cut(&mut pruner, &mut module, &samples)?;
-            recalibrated = samples.recalibrate(&mut module)?;
+            // A dry run tells what would be cut; of one step it has no cut model to measure.
+            if !self.dry_run {
+                recalibrated = samples.recalibrate(&mut module)?;
+            }
             (reports, Plan::of_cut(pruner.analysis(), pruner.kept()))
         };
         if let (Some(path), false) = (&self.output, self.dry_run) {
@@ -214,6 +217,9 @@ impl Prune {
         let selection = pruner.plan(module)?;
         let Some(path) = &self.plan else { return Ok(selection) };
         let place = || path.display().to_string();
+        if pruner.settings().budget.is_some() {
+            bail!("{}: both the plan and the budget of the config say how much goes; leave one of them out", place());
+        }
         let text = fs::read_to_string(path).with_context(place)?;
         let plan: Plan = serde_json::from_str(&text).with_context(place)?;
         selection.with_plan(plan, &pruner.groups(), &pruner.settings().limits).with_context(place)

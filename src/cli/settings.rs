@@ -153,9 +153,6 @@ impl SettingsArgs {
         let limits = config.remove("limits").unwrap_or_else(|| Map::new().into());
         let Value::Object(mut limits) = limits else { bail!("{source}: limits is no table") };
         self.target.set(&mut config, &mut limits);
-        if config.contains_key("budget") && limits.contains_key("target_ratio") {
-            bail!("{source}: both budget and limits.target_ratio say how much goes; leave one of them out");
-        }
         set(&mut limits, "scope", self.scope.as_deref());
         set(&mut limits, "round_to", self.round_to.map(NonZeroUsize::get));
         set(&mut limits, "min_channels", self.min_channels.map(NonZeroUsize::get));

@@ -24,21 +24,22 @@
 //! [`schema`] has every key; editors complete and check by it.
 
 mod data;
+mod file;
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use pruner_core::pruner::Settings;
+use pruner_core::registry::{nearest, with_nearest};
 use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub use data::{Calibration, Data, DataError};
+pub use file::read_map;
 
 /// What a run prunes, by what and how far.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -85,7 +86,7 @@ pub enum ConfigError {
         /// Why.
         source: io::Error,
     },
-    /// The file is neither TOML nor JSON, by its ending.
+    /// The file is no config in TOML or JSON, by its ending.
     #[error("{}: {message}", .path.display())]
     Syntax {
         /// The file.
@@ -101,6 +102,9 @@ pub enum ConfigError {
         /// The known one that is most like it.
         nearest: Option<String>,
     },
+    /// Both a budget and a ratio are given.
+    #[error("both budget and limits.target_ratio say how much goes; leave one of them out")]
+    TwoTargets,
     /// A value is wrong.
     #[error("{key}: {message}")]
     Value {
@@ -133,6 +137,10 @@ impl Config {
         // What tells an editor where the schema is.
         map.remove("$schema");
         check_keys(&map)?;
+        let given = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
+        if given(map.get("budget")) && given(map.get("limits").and_then(|limits| limits.get("target_ratio"))) {
+            return Err(ConfigError::TwoTargets);
+        }
         map.entry("importance").or_insert_with(|| "magnitude".into());
         map.entry("scheduler").or_insert_with(|| "one-shot".into());
         let files = FILES.into_iter().filter_map(|key| Some((key.to_owned(), map.remove(key)?))).collect();
@@ -141,25 +149,19 @@ impl Config {
     }
 }
 
-/// The keys and values of a file: JSON where its name ends so, else TOML.
-pub fn read_map(path: &Path) -> Result<Map<String, Value>, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
-    let read = if path.extension().is_some_and(|ending| ending == "json") {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    } else {
-        toml::from_str(&text).map_err(|error| error.to_string())
-    };
-    read.map_err(|message| ConfigError::Syntax { path: path.to_owned(), message: message.trim_end().to_owned() })
-}
-
 /// The JSON schema of a config, with the options of every plugin that is linked.
 pub fn schema() -> Schema {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>();
     // What is left out has a default here.
     schema.remove("required");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        properties.insert("$schema".to_owned(), serde_json::json!({ "type": "string" }));
+        properties.insert("$schema".to_owned(), json!({ "type": "string" }));
     }
+    let two_targets = json!({
+        "required": ["budget", "limits"],
+        "properties": { "budget": { "type": "object" }, "limits": { "required": ["target_ratio"] } },
+    });
+    schema.insert("not".to_owned(), two_targets);
     RecursiveTransform(describe_plainly).transform(&mut schema);
     schema
 }
@@ -187,22 +189,21 @@ fn without_links(mut text: &str) -> String {
 
 /// That all keys are known ones.
 fn check_keys(map: &Map<String, Value>) -> Result<(), ConfigError> {
-    const SIMILAR: f64 = 0.6;
     let schema = schema();
-    let known: BTreeSet<&str> = match schema.get("properties") {
-        Some(Value::Object(properties)) => properties.keys().map(String::as_str).collect(),
-        _ => BTreeSet::new(),
-    };
-    let Some(key) = map.keys().find(|key| !known.contains(key.as_str())) else { return Ok(()) };
-    let similar = known.iter().map(|name| (strsim::normalized_damerau_levenshtein(key, name), *name));
-    let nearest = similar.filter(|(similarity, _)| *similarity >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0));
-    Err(ConfigError::UnknownKey { key: key.clone(), nearest: nearest.map(|(_, name)| name.to_owned()) })
+    let known = schema.get("properties").and_then(Value::as_object);
+    let known = || known.into_iter().flat_map(Map::keys).map(String::as_str);
+    match map.keys().find(|key| known().all(|known| known != *key)) {
+        Some(key) => {
+            Err(ConfigError::UnknownKey { key: key.clone(), nearest: nearest(key, known()).map(str::to_owned) })
+        }
+        None => Ok(()),
+    }
 }
 
 /// What a part of a config says; an error names the key.
 fn parsed<T: DeserializeOwned>(value: Value) -> Result<T, ConfigError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let (key, message) = (error.path().to_string(), error.inner().to_string());
+        let (key, message) = (error.path().to_string(), with_nearest(error.inner().to_string()));
         ConfigError::Value { key, message }
     })
 }

@@ -22,7 +22,7 @@ const TOOLS: [(Tool, &str); 2] = [(Tool::Pruner, ""), (Tool::TorchPruning, "Torc
 pub(super) fn page(results: &Results) -> String {
     let mut page = String::from("# Quality after pruning\n\n");
     if let Some(about) = &results.about {
-        page.push_str(&introduction(about, excess(&results.rows)));
+        page.push_str(&introduction(about, TOOLS.map(|(tool, _)| excess(&results.rows, tool))));
     }
     page.push_str("\n![Accuracy over the multiply-accumulates that are gone](quality.svg)\n");
     for model in Model::ALL {
@@ -34,19 +34,20 @@ pub(super) fn page(results: &Results) -> String {
     page
 }
 
-/// How much more than its share a cut removes at most, in percentage points.
-fn excess(rows: &[Row]) -> f64 {
+/// How much more than its share a cut of a tool removes at most, in percentage points.
+fn excess(rows: &[Row], tool: Tool) -> f64 {
     let of = |row: &Row| row.accuracies().map(|found| 100.0 * found.macs_gone - f64::from(row.cell.percent));
-    rows.iter().filter_map(of).fold(0.0, f64::max)
+    rows.iter().filter(|row| row.cell.tool == tool).filter_map(of).fold(0.0, f64::max)
 }
 
-fn introduction(about: &About, excess: f64) -> String {
+fn introduction(about: &About, [ours, theirs]: [f64; TOOLS.len()]) -> String {
     let scale = &about.scale;
     let versions: Vec<String> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
         "Written by `cargo xtask quality`, from what it ran and nothing else: {}, on {} threads of a CPU.\n\n\
          Networks for the 28×28 images of Fashion-MNIST are trained on {} images, each seen {} times, and judged by {} others. Each is cut \
-         in one step until a share of its multiply-accumulates is gone; up to {excess:.1} points more go with it. Numbers are accuracies in percent, mean ± standard deviation over seeds where \
+         in one step until a share of its multiply-accumulates is gone; up to {ours:.1} points more go with ours, {theirs:.1} with \
+         Torch-Pruning's. Numbers are accuracies in percent, mean ± standard deviation over seeds where \
          there are several; the best of a column is bold.\n\n\
          - Criteria have their default settings. Those that need data get the cross-entropy of the first {} training images. `snip`, `synflow` \
          and `grasp` were made for networks before training; here they are applied to the trained one like all others.\n\

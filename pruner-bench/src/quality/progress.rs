@@ -46,20 +46,22 @@ impl Work {
             let cell = if tool == Tool::TorchPruning { cell + PEER } else { cell };
             let rows = || results.rows.iter().filter(alike);
             let tuned = if tuned {
-                mean(rows().map(|row| row.seconds_tuning).filter(|&seconds| seconds > 0.0)).unwrap_or(tuning)
+                median(rows().map(|row| row.seconds_tuning).filter(|&seconds| seconds > 0.0)).unwrap_or(tuning)
             } else {
                 0.0
             };
-            mean(rows().map(|row| row.seconds)).unwrap_or(cell) + tuned
+            median(rows().map(|row| row.seconds)).unwrap_or(cell) + tuned
         });
-        let encoded = mean(results.encoder.iter().map(|encoded| encoded.seconds)).unwrap_or(ENCODED);
+        let encoded = median(results.encoder.iter().map(|encoded| encoded.seconds)).unwrap_or(ENCODED);
         dense + cells.sum::<f64>() + encoded * self.encoded as f64
     }
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (sum, count) = values.fold((0.0, 0), |(sum, count), value| (sum + value, count + 1));
-    (count > 0).then(|| sum / f64::from(count))
+/// What half of the values are at most: some are taken while the machine does something else.
+fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 impl fmt::Display for Work {

@@ -1,6 +1,6 @@
 //! Why a plugin cannot be had.
 
-use super::{Kind, Plugin};
+use super::{Kind, Plugin, nearest};
 
 /// Why a plugin cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum RegistryError {
     },
     /// There is no plugin of that name.
     #[error(
-        "unknown {kind} `{name}`{}; known: {}", nearest(.name, .known),
+        "unknown {kind} `{name}`{}; known: {}", suggestion(.name, .known),
         if .known.is_empty() { "none".to_owned() } else { .known.join(", ") }
     )]
     Unknown {
@@ -81,13 +81,7 @@ impl RegistryError {
 }
 
 /// ` (did you mean …?)` where one of `known` is near to `name`.
-fn nearest(name: &str, known: &[String]) -> String {
-    let near = |candidate: &String| strsim::damerau_levenshtein(name, candidate);
-    let allowed = (name.chars().count() / 3).max(2);
-    match known.iter().min_by_key(|candidate| near(candidate)) {
-        Some(candidate) if near(candidate) <= allowed && near(candidate) < candidate.chars().count() => {
-            format!(" (did you mean `{candidate}`?)")
-        }
-        _ => String::new(),
-    }
+fn suggestion(name: &str, known: &[String]) -> String {
+    let nearest = nearest(name, known.iter().map(String::as_str));
+    nearest.map(|nearest| format!(" (did you mean `{nearest}`?)")).unwrap_or_default()
 }

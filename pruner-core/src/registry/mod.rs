@@ -31,6 +31,7 @@
 //! A plugin whose crate nothing names is not linked: the program holds `use that_crate as _;`.
 
 mod error;
+mod nearest;
 mod plugin;
 mod schema;
 
@@ -47,6 +48,7 @@ use serde_json::{Map, Value};
 use crate::scheduler::Scheduler;
 
 pub use error::RegistryError;
+pub use nearest::{nearest, with_nearest};
 pub use plugin::{Kind, Plugin};
 pub use schema::{PluginSchema, schema};
 
@@ -174,7 +176,7 @@ where
     serde_json::from_value(config).map_err(|error| RegistryError::Options {
         kind,
         name: name.to_owned(),
-        message: error.to_string(),
+        message: with_nearest(error.to_string()),
     })
 }
 
