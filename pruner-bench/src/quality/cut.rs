@@ -1,5 +1,6 @@
 //! One cell: a trained network is cut to a share of its multiply-accumulates, judged, and trained for a while.
 
+use std::path::Path;
 use std::time::Instant;
 
 use pruner_core::calibration::{Batch, Loader, Loss, recalibrate};
@@ -23,15 +24,17 @@ use crate::train::{Schedule, Training, evaluate, train};
 const BATCH: usize = 64;
 
 /// What every cell is measured with.
-pub(super) struct Bench<'a> {
-    pub(super) data: &'a FashionMnist,
+pub(super) struct Bench {
+    pub(super) data: FashionMnist,
     pub(super) scale: Scale,
     calibration: Vec<Batch>,
 }
 
-impl<'a> Bench<'a> {
-    pub(super) fn new(data: &'a FashionMnist, scale: Scale) -> Self {
-        let calibration = calibration_images(data, &scale)
+impl Bench {
+    /// On the first of `all` images that the scale asks for, whose storage it shares.
+    pub(super) fn new(all: &FashionMnist, scale: Scale) -> Self {
+        let data = FashionMnist { train: all.train.first(scale.train_images), test: all.test.first(scale.test_images) };
+        let calibration = calibration_images(&data.train, &scale)
             .in_order(BATCH)
             .map(|(images, labels)| Batch::new(vec![images]).with_targets(vec![labels]))
             .collect();
@@ -43,65 +46,60 @@ impl<'a> Bench<'a> {
         &self,
         cell: &Cell,
         criterion: Criterion,
-        dense: &Dense,
-        module: &mut GraphModule,
-        tune: bool,
+        (dense, archive): (&Dense, &Path),
     ) -> Result<Row, QualityError> {
         let start = Instant::now();
+        let mut module = dense::load(archive)?;
         let limits = Limits::default().with_scope(cell.scope);
         let share = f64::from(cell.percent) / 100.0;
         let settings = Settings::new(criterion.importance(), Box::new(OneShot::default()))
             .with_limits(limits)
             .with_seed(cell.seed);
         let calibration = Calibration { loader: &self.calibration, loss: &cross_entropy };
-        match cut(module, settings, share, &calibration) {
-            Ok(_) => self.judge(cell, dense, module, tune, start),
+        match cut(&mut module, settings, share, &calibration) {
+            Ok(_) => self.judge(cell, dense, &mut module, start),
             Err(error) => Ok(failed(cell, &error.to_string(), start)),
         }
     }
 
-    /// Judges a network that was cut.
+    /// Judges a network that was cut, as it is and after training.
     pub(super) fn judge(
         &self,
         cell: &Cell,
         dense: &Dense,
         module: &mut GraphModule,
-        tune: bool,
         start: Instant,
     ) -> Result<Row, QualityError> {
         let counts = counts(module)?;
         let accuracy = |module: &GraphModule| evaluate(module, &self.data.test, EVALUATION_BATCH);
-        let mut accuracies = Accuracies {
+        let cut = accuracy(module)?.accuracy;
+        let recalibrated =
+            if recalibrate(module, &self.calibration)? > 0 { Some(accuracy(module)?.accuracy) } else { None };
+        let (seconds, start) = (start.elapsed().as_secs_f64(), Instant::now());
+        let (mut optimizer, rate) = dense::optimizer(cell.model, module);
+        let training = Training {
+            images: self.scale.tuning_images,
+            batch_size: BATCH,
+            schedule: Schedule::Cosine(rate / 4.0),
+            seed: cell.seed,
+            macs_per_image: counts.macs,
+        };
+        train(module, optimizer.as_mut(), &self.data.train, &training, &mut |_| ())?;
+        let accuracies = Accuracies {
             macs_gone: gone(dense.macs, counts.macs),
             params_gone: gone(dense.params, counts.params),
-            cut: accuracy(module)?.accuracy,
-            recalibrated: None,
-            tuned: None,
+            cut,
+            recalibrated,
+            tuned: accuracy(module)?.accuracy,
         };
-        if recalibrate(module, &self.calibration)? > 0 {
-            accuracies.recalibrated = Some(accuracy(module)?.accuracy);
-        }
-        let (seconds, start) = (start.elapsed().as_secs_f64(), Instant::now());
-        if tune {
-            let (mut optimizer, rate) = dense::optimizer(cell.model, module);
-            let training = Training {
-                images: self.scale.tuning_images,
-                batch_size: BATCH,
-                schedule: Schedule::Cosine(rate / 4.0),
-                seed: cell.seed,
-                macs_per_image: counts.macs,
-            };
-            train(module, optimizer.as_mut(), &self.data.train, &training, &mut |_| ())?;
-            accuracies.tuned = Some(accuracy(module)?.accuracy);
-        }
-        let seconds_tuning = if tune { start.elapsed().as_secs_f64() } else { 0.0 };
+        let seconds_tuning = start.elapsed().as_secs_f64();
         Ok(Row { cell: cell.clone(), outcome: Outcome::Pruned(accuracies), seconds, seconds_tuning })
     }
 }
 
 /// The images of calibration.
-pub(super) fn calibration_images(data: &FashionMnist, scale: &Scale) -> Split {
-    data.train.first(scale.calibration_images)
+pub(super) fn calibration_images(train: &Split, scale: &Scale) -> Split {
+    train.first(scale.calibration_images)
 }
 
 /// The row of a cell whose network was not cut.

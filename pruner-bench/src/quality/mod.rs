@@ -14,6 +14,7 @@ mod plot;
 mod progress;
 mod row;
 mod store;
+mod workers;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,6 @@ pub use row::{Accuracies, Cell, Cosine, Dense, Encoded, Outcome, Part, Row, Tool
 pub use store::{About, Results, Store};
 
 use crate::data::DataError;
-use crate::demo;
 use crate::files::{self, FileError, say};
 use crate::train::TrainError;
 
@@ -118,7 +118,7 @@ pub enum QualityError {
 pub fn run(options: &Options, text: &mut dyn Write) -> Result<(), QualityError> {
     let mut store = Store::open(options.results_dir())?;
     if !options.page {
-        let threads = demo::use_threads();
+        let threads = measure::cores();
         let versions = measure::versions(options)?;
         store.set_about(About { scale: options.scale(), threads, versions })?;
         measure::measure(options, &mut store, text)?;

@@ -30,13 +30,13 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// All of Fashion-MNIST.
+    /// Networks trained on all of Fashion-MNIST.
     pub const FULL: Self = Self {
         train_images: 60_000,
-        test_images: 10_000,
+        test_images: 2_000,
         epochs: 3,
         calibration_images: 512,
-        tuning_images: 12_000,
+        tuning_images: 2_048,
         sentences: 256,
         calibration_sentences: 128,
     };
@@ -47,7 +47,7 @@ impl Scale {
         test_images: 2_000,
         epochs: 1,
         calibration_images: 128,
-        tuning_images: 3_000,
+        tuning_images: 1_024,
         sentences: 64,
         calibration_sentences: 32,
     };
@@ -74,12 +74,6 @@ pub struct Options {
     /// The seeds [default: 0,1,2]
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
     pub seeds: Vec<u64>,
-    /// The scopes after whose cuts there is training [default: global]
-    #[arg(long, value_parser = parse_scope, value_delimiter = ',', value_name = "SCOPES")]
-    pub tune_scopes: Vec<Scope>,
-    /// The shares after whose cuts there is training, in percent [default: 50]
-    #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
-    pub tune_percents: Vec<u32>,
     /// Leave out Torch-Pruning and the sentence encoder, which need Python
     #[arg(long)]
     pub without_peer: bool,
@@ -108,9 +102,6 @@ pub struct Options {
 
 /// The criteria that are compared if quick.
 const QUICK: [&str; 4] = ["random", "magnitude", "taylor", "wanda"];
-
-/// The share at which Torch-Pruning is run with every scope, in percent.
-const PEER_PERCENT: u32 = 50;
 
 impl Options {
     /// How much is trained and judged by.
@@ -151,31 +142,22 @@ impl Options {
         self.chosen(&self.criteria, &Criterion::ALL, &quick)
     }
 
-    /// The cells of a network. Torch-Pruning ranks as this library does at half of the multiply-accumulates, and globally alone at
-    /// other shares, since each of its cuts is searched for.
+    /// The cells of a network: of Torch-Pruning those of the criteria that it has.
     pub fn cells(&self, model: Model, seed: u64, tool: Tool) -> Vec<Cell> {
         let scopes = self.chosen(&self.scopes, &Scope::ALL, &[Scope::Local, Scope::Global]);
         let percents = self.chosen(&self.percents, &[30, 50, 70], &[50]);
+        let has_python = !self.without_peer && self.python.is_some();
+        let is_cut = |criterion: &Criterion| tool == Tool::Pruner || (criterion.has_peer && has_python);
         let mut cells = Vec::new();
-        for criterion in self.criteria() {
+        for criterion in self.criteria().into_iter().filter(is_cut) {
             for &scope in &scopes {
                 for &percent in &percents {
-                    let peer = criterion.has_peer && (percent == PEER_PERCENT || scope == Scope::Global);
-                    if tool == Tool::Pruner || (peer && !self.without_peer && self.python.is_some()) {
-                        let criterion = criterion.name.to_owned();
-                        cells.push(Cell { model, seed, tool, criterion, scope, percent });
-                    }
+                    let criterion = criterion.name.to_owned();
+                    cells.push(Cell { model, seed, tool, criterion, scope, percent });
                 }
             }
         }
         cells
-    }
-
-    /// Whether a cell's cut is followed by training.
-    pub fn tunes(&self, cell: &Cell) -> bool {
-        let scopes = self.chosen(&self.tune_scopes, &[Scope::Global], &[Scope::Global]);
-        let percents = self.chosen(&self.tune_percents, &[50], &[50]);
-        scopes.contains(&cell.scope) && percents.contains(&cell.percent)
     }
 
     fn chosen<T: Copy>(&self, chosen: &[T], all: &[T], quick: &[T]) -> Vec<T> {
@@ -223,7 +205,7 @@ pub(super) mod tests {
         assert_eq!(options.scale(), Scale::QUICK);
         assert_eq!(options.networks(), [(Model::Cnn, 0)]);
         let cells = options.cells(Model::Cnn, 0, Tool::Pruner);
-        assert_eq!((cells.len(), cells.iter().filter(|cell| options.tunes(cell)).count()), (8, 4));
+        assert_eq!(cells.len(), 8);
         assert!(options.cells(Model::Cnn, 0, Tool::TorchPruning).is_empty(), "there is no Python");
         assert_eq!(options.results_dir(), PathBuf::from("target/quality/quick"));
     }
@@ -233,7 +215,7 @@ pub(super) mod tests {
         let options = parse(&["--python", "python3"]);
         assert_eq!(options.networks().len(), 12);
         assert_eq!(options.cells(Model::Vit, 2, Tool::Pruner).len(), 19 * 3 * 3);
-        assert_eq!(options.cells(Model::Vit, 2, Tool::TorchPruning).len(), 8 * 5);
+        assert_eq!(options.cells(Model::Vit, 2, Tool::TorchPruning).len(), 8 * 3 * 3);
         let alone = parse(&["--python", "python3", "--without-peer"]);
         assert!(alone.cells(Model::Vit, 2, Tool::TorchPruning).is_empty());
     }

@@ -12,9 +12,6 @@ use super::options::scope_name;
 use super::row::{Accuracies, Part, Row, Tool};
 use super::store::{About, Results};
 
-/// The share whose cuts are shown by scope, in percent.
-const HALF: u32 = 50;
-
 /// Who prunes, with the beginning of the headings of its columns.
 const TOOLS: [(Tool, &str); 2] = [(Tool::Pruner, ""), (Tool::TorchPruning, "Torch-Pruning ")];
 
@@ -25,10 +22,10 @@ pub(super) fn page(results: &Results) -> String {
         page.push_str(&introduction(about, TOOLS.map(|(tool, _)| excess(&results.rows, tool))));
     }
     page.push_str("\n![Accuracy over the multiply-accumulates that are gone](quality.svg)\n");
-    for model in Model::ALL {
-        if !results.dense(model).is_empty() {
-            page.push_str(&of_model(results, model));
-        }
+    let models: Vec<Model> = Model::ALL.into_iter().filter(|&model| !results.dense(model).is_empty()).collect();
+    page.push_str(&of_all(results, &models));
+    for model in models {
+        page.push_str(&of_model(results, model));
     }
     page.push_str(&of_encoder(results));
     page
@@ -44,17 +41,17 @@ fn introduction(about: &About, [ours, theirs]: [f64; TOOLS.len()]) -> String {
     let scale = &about.scale;
     let versions: Vec<String> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
-        "Written by `cargo xtask quality`, from what it ran and nothing else: {}, on {} threads of a CPU.\n\n\
+        "Written by `cargo xtask quality`, from what it ran and nothing else: {}, on {} cores of a CPU, a cell on each.\n\n\
          Networks for the 28×28 images of Fashion-MNIST are trained on {} images, each seen {} times, and judged by {} others. Each is cut \
          in one step until a share of its multiply-accumulates is gone; up to {ours:.1} points more go with ours, {theirs:.1} with \
          Torch-Pruning's. Numbers are accuracies in percent, mean ± standard deviation over seeds where \
          there are several; the best of a column is bold.\n\n\
          - Criteria have their default settings. Those that need data get the cross-entropy of the first {} training images. `snip`, `synflow` \
-         and `grasp` were made for networks before training; here they are applied to the trained one like all others.\n\
-         - *cut* is the accuracy as cut, *measured anew* that after the statistics of the batch norms were measured on the same {} images, \
-         *trained* that after {} further images, equal for all.\n\
+         and `grasp` were made for networks before training; here they are applied to the trained one like all others, where \
+         `snip` is `taylor-per-weight`.\n\
+         - *Measured anew* are the statistics of batch norms, on the same {} images; *trained* is further on {} images, the same for all.\n\
          - *local* takes the same share of every group, *global* ranks all groups together, *isomorphic* those that are made alike.\n\
-         - *Torch-Pruning* cuts the same trained network by its criterion of the same name with its defaults, to the largest network within \
+         - *Torch-Pruning* cuts the same trained network by its criterion of the same name with its defaults, to within half a point of \
          the same share, told the classifier and the heads of attention. What it leaves is exported, judged and trained as our own. The \
          gradients of its `hessian` are those of the last image alone, as its `accumulate_grad` keeps them.\n\
          - `{RANDOM}` is the baseline. A dash: it was not measured, the criterion has no score there, or no cut goes so far.\n",
@@ -67,6 +64,31 @@ fn introduction(about: &About, [ours, theirs]: [f64; TOOLS.len()]) -> String {
         scale.calibration_images,
         scale.tuning_images,
     )
+}
+
+/// Means over networks, to compare criteria at a glance.
+fn of_all(results: &Results, models: &[Model]) -> String {
+    let mut text = String::from(
+        "\n## All networks\n\nMeans over the networks, ranked globally; a dash where one of them has no number.\n",
+    );
+    let by_model: Vec<Vec<&Row>> = models.iter().map(|&model| of(results, model)).collect();
+    let percents: BTreeSet<u32> = results.rows.iter().map(|row| row.cell.percent).collect();
+    let measures: [(&str, Measure); 2] = [("Without training", Accuracies::untrained), ("Trained", |each| each.tuned)];
+    for (name, measure) in measures {
+        let table = Table::by_share(&percents, |tool, criterion, percent| {
+            let of_model = |rows: &Vec<&Row>| measured(rows, (tool, criterion, Scope::Global, percent), measure);
+            let means: Option<Vec<f64>> = by_model.iter().map(|rows| Some(of_model(rows)?.mean)).collect();
+            let means = means.filter(|means| !means.is_empty())?;
+            Some(Number { mean: means.iter().sum::<f64>() / means.len() as f64, deviation: None })
+        });
+        write!(text, "\n{name}:\n\n{table}").expect("a string takes all");
+    }
+    text
+}
+
+/// The rows of a network.
+fn of(results: &Results, model: Model) -> Vec<&Row> {
+    results.rows.iter().filter(|row| row.cell.model == model).collect()
 }
 
 fn of_model(results: &Results, model: Model) -> String {
@@ -82,35 +104,30 @@ fn of_model(results: &Results, model: Model) -> String {
         dense.len(),
         if dense.len() == 1 { "" } else { "s" },
     );
-    let rows: Vec<&Row> = results.rows.iter().filter(|row| row.cell.model == model).collect();
+    let rows = of(results, model);
     let normed = rows.iter().filter_map(|row| row.accuracies()).any(|each| each.recalibrated.is_some());
-    let what = if normed { "statistics measured anew" } else { "as cut" };
-    let by_scope = Table::by_scope(&rows, Accuracies::untrained);
-    write!(text, "\n{HALF} % of the multiply-accumulates gone, without training ({what}):\n\n{by_scope}")
-        .expect("a string takes all");
-    let tuned_elsewhere = |row: &&Row| row.cell.scope != Scope::Global && row.cell.percent == HALF;
-    if rows.iter().copied().filter(tuned_elsewhere).filter_map(Row::accuracies).any(|each| each.tuned.is_some()) {
-        let trained = Table::by_scope(&rows, tuned);
-        write!(text, "\n{HALF} % of the multiply-accumulates gone, then trained:\n\n{trained}")
+    let untrained = if normed { "without training, statistics measured anew" } else { "without training" };
+    let percents: BTreeSet<u32> = rows.iter().map(|row| row.cell.percent).collect();
+    for &percent in &percents {
+        let measures: [(&str, Measure); 2] = [(untrained, Accuracies::untrained), ("trained", |each| each.tuned)];
+        for (name, measure) in measures {
+            let table = Table::by_scope(&rows, percent, measure);
+            write!(text, "\n{percent} % of the multiply-accumulates gone, {name}:\n\n{table}")
+                .expect("a string takes all");
+        }
+    }
+    if normed {
+        let table = Table::by_share(&percents, |tool, criterion, percent| {
+            measured(&rows, (tool, criterion, Scope::Global, percent), |each| each.cut)
+        });
+        write!(text, "\nAs cut, without statistics measured anew, ranked globally:\n\n{table}")
             .expect("a string takes all");
     }
-
-    let percents: BTreeSet<u32> = rows.iter().map(|row| row.cell.percent).collect();
-    let mut by_share = Table::new();
-    for percent in percents {
-        by_share.measures(&rows, percent, normed);
-    }
-    write!(text, "\nShares, ranked globally:\n\n{by_share}").expect("a string takes all");
     text
 }
 
 /// One of the accuracies.
 type Measure = fn(&Accuracies) -> f64;
-
-/// The accuracy after training; no number where there was none.
-fn tuned(accuracies: &Accuracies) -> f64 {
-    accuracies.tuned.unwrap_or(f64::NAN)
-}
 
 /// A number over seeds.
 fn measured(rows: &[&Row], (tool, criterion, scope, percent): (Tool, &str, Scope, u32), of: Measure) -> Option<Number> {
@@ -121,7 +138,7 @@ fn measured(rows: &[&Row], (tool, criterion, scope, percent): (Tool, &str, Scope
             by_seed.insert(cell.seed, row.accuracies().map(of));
         }
     }
-    Number::of(by_seed.into_values().flatten().filter(|value| value.is_finite()))
+    Number::of(by_seed.into_values().flatten())
 }
 
 fn of_encoder(results: &Results) -> String {
@@ -200,37 +217,28 @@ impl Table {
         }
     }
 
-    /// A column for every tool and scope, with a share of [`HALF`] gone.
-    fn by_scope(rows: &[&Row], measure: Measure) -> Self {
+    /// A column for every tool and scope.
+    fn by_scope(rows: &[&Row], percent: u32, measure: Measure) -> Self {
         let mut table = Self::new();
         for (tool, prefix) in TOOLS {
             for scope in Scope::ALL {
                 table.column(format!("{prefix}{}", scope_name(scope)), |criterion| {
-                    measured(rows, (tool, criterion, scope, HALF), measure)
+                    measured(rows, (tool, criterion, scope, percent), measure)
                 });
             }
         }
         table
     }
 
-    /// All that is known of a share, ranked globally.
-    fn measures(&mut self, rows: &[&Row], percent: u32, normed: bool) {
-        let mut measures: Vec<(&str, Measure)> = vec![("cut", |each| each.cut)];
-        if normed {
-            measures.push(("measured anew", Accuracies::untrained));
-        }
-        measures.push(("trained", tuned));
+    /// A column for every tool and share.
+    fn by_share(percents: &BTreeSet<u32>, number: impl Fn(Tool, &str, u32) -> Option<Number>) -> Self {
+        let mut table = Self::new();
         for (tool, prefix) in TOOLS {
-            for &(name, measure) in &measures {
-                // Of Torch-Pruning what is comparable at a glance: without training and with it.
-                if tool == Tool::TorchPruning && normed && name == "cut" {
-                    continue;
-                }
-                self.column(format!("{percent} % {prefix}{name}"), |criterion| {
-                    measured(rows, (tool, criterion, Scope::Global, percent), measure)
-                });
+            for &percent in percents {
+                table.column(format!("{prefix}{percent} %"), |criterion| number(tool, criterion, percent));
             }
         }
+        table
     }
 }
 

@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread;
 
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -22,7 +21,6 @@ struct Job<'a> {
     archive: &'a Path,
     calibration: &'a Path,
     out: &'a Path,
-    threads: usize,
 }
 
 /// What the job says of a cell.
@@ -64,8 +62,7 @@ impl Peer {
         let (images, job) = (out.join("calibration.safetensors"), out.join("job.json"));
         Tensor::write_safetensors(&[("images", &calibration.images), ("labels", &calibration.labels)], &images)?;
         let (weights, archive) = (files.weights.as_path(), files.archive.as_path());
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let text = serde_json::to_string(&Job { cells, weights, archive, calibration: &images, out, threads })
+        let text = serde_json::to_string(&Job { cells, weights, archive, calibration: &images, out })
             .map_err(FileError::json(job.display()))?;
         write(&job, text)?;
         let job = job.display().to_string();

@@ -4,9 +4,10 @@ use std::fmt;
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
+use super::measure::cores;
 use super::models::Model;
 use super::options::Scale;
-use super::row::{Row, Tool};
+use super::row::Tool;
 use super::store::Results;
 
 /// The work that a run has before it.
@@ -14,46 +15,39 @@ use super::store::Results;
 pub struct Work {
     /// Networks to be trained.
     pub dense: Vec<Model>,
-    /// Cells to be measured, with whether each is trained after its cut.
-    pub cells: Vec<(Tool, Model, bool)>,
+    /// Cells to be measured.
+    pub cells: Vec<(Tool, Model)>,
     /// Cuts of the sentence encoder.
     pub encoded: usize,
 }
 
-/// Seconds on two cores: of training a network at the full scale, of a cell, and of the training after a cut.
-fn typical(model: Model) -> (f64, f64, f64) {
+/// Seconds of a core: of training a network at the full scale, and of a cell.
+fn typical(model: Model) -> (f64, f64) {
     match model {
-        Model::Cnn => (15.0, 0.9, 1.2),
-        Model::Resnet => (45.0, 1.3, 3.0),
-        Model::Mobilenet => (60.0, 1.6, 4.0),
-        Model::Vit => (45.0, 1.4, 3.0),
+        Model::Cnn => (30.0, 2.0),
+        Model::Resnet => (90.0, 4.0),
+        Model::Mobilenet => (120.0, 5.0),
+        Model::Vit => (90.0, 5.0),
     }
 }
 
-/// Seconds of a cut by Torch-Pruning, and of one of the sentence encoder.
+/// Seconds of a cut by Torch-Pruning, and of all cores for one of the sentence encoder.
 const PEER: f64 = 2.5;
 const ENCODED: f64 = 5.0;
 
 impl Work {
-    /// The seconds that it takes: by those that the rows that are there took, and by typical ones of two cores where there are none.
+    /// The seconds of one core that it takes: by those that the rows that are there took, and by typical ones where there are none.
     pub fn seconds(&self, results: &Results, scale: &Scale) -> f64 {
         let images = scale.epochs * scale.train_images;
         let part = images as f64 / (Scale::FULL.epochs * Scale::FULL.train_images) as f64;
         let dense: f64 = self.dense.iter().map(|&model| typical(model).0 * part).sum();
-        let cells = self.cells.iter().map(|&(tool, model, tuned)| {
-            let alike = |row: &&Row| row.cell.tool == tool && row.cell.model == model;
-            let (_, cell, tuning) = typical(model);
-            let cell = if tool == Tool::TorchPruning { cell + PEER } else { cell };
-            let rows = || results.rows.iter().filter(alike);
-            let tuned = if tuned {
-                median(rows().map(|row| row.seconds_tuning).filter(|&seconds| seconds > 0.0)).unwrap_or(tuning)
-            } else {
-                0.0
-            };
-            median(rows().map(|row| row.seconds)).unwrap_or(cell) + tuned
+        let cells = self.cells.iter().map(|&(tool, model)| {
+            let alike = results.rows.iter().filter(|row| row.cell.tool == tool && row.cell.model == model);
+            let peer = if tool == Tool::TorchPruning { PEER } else { 0.0 };
+            median(alike.map(|row| row.seconds + row.seconds_tuning)).unwrap_or(typical(model).1 + peer)
         });
         let encoded = median(results.encoder.iter().map(|encoded| encoded.seconds)).unwrap_or(ENCODED);
-        dense + cells.sum::<f64>() + encoded * self.encoded as f64
+        dense + cells.sum::<f64>() + encoded * (self.encoded * cores()) as f64
     }
 }
 
@@ -68,11 +62,9 @@ impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = |tool| self.cells.iter().filter(|cell| cell.0 == tool).count();
         let (dense, own, peer) = (self.dense.len(), by(Tool::Pruner), by(Tool::TorchPruning));
-        let tuned = self.cells.iter().filter(|cell| cell.2).count();
         write!(
             f,
-            "{dense} networks to train, {own} cuts and {peer} of Torch-Pruning's to judge, {tuned} of them trained after, {} cuts of \
-             the sentence encoder",
+            "{dense} networks to train, {own} cuts and {peer} of Torch-Pruning's to judge and train, {} cuts of the sentence encoder",
             self.encoded
         )
     }

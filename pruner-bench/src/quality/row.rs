@@ -42,7 +42,7 @@ pub struct Row {
     pub outcome: Outcome,
     /// What it took, without the training.
     pub seconds: f64,
-    /// What the training took; 0 without one.
+    /// What the training took; 0 where the network was not cut.
     pub seconds_tuning: f64,
 }
 
@@ -67,8 +67,8 @@ pub struct Accuracies {
     pub cut: f64,
     /// Then with the statistics of batch norms measured anew; nothing where there is no batch norm.
     pub recalibrated: Option<f64>,
-    /// Then trained for a while; nothing where that was not asked for.
-    pub tuned: Option<f64>,
+    /// Then trained for a while.
+    pub tuned: f64,
 }
 
 impl Accuracies {
@@ -85,11 +85,6 @@ impl Row {
             Outcome::Pruned(accuracies) => Some(accuracies),
             Outcome::Failed(_) => None,
         }
-    }
-
-    /// Whether nothing is left to be measured of it.
-    pub(super) fn is_complete(&self, tuned: bool) -> bool {
-        self.accuracies().is_none_or(|accuracies| accuracies.tuned.is_some() || !tuned)
     }
 }
 

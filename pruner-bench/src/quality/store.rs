@@ -16,7 +16,7 @@ use crate::files::{self, FileError};
 pub struct About {
     /// How much was trained and judged by.
     pub scale: Scale,
-    /// The threads that libtorch used.
+    /// The threads that cells were measured on, each by one thread of libtorch.
     pub threads: usize,
     /// The versions of what was run, `libtorch` among them.
     pub versions: BTreeMap<String, String>,
