@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fnv::{FnvBuildHasher, FnvHasher};
 
+use crate::deps::uses::Uses;
 use crate::graph::{Argument, Graph, Node};
 use crate::ids::{NodeId, ValueId};
 use crate::ops::{self, NodeView, Rewrite, Rule, RuleError, Zeros};
@@ -15,27 +16,34 @@ use crate::ops::{self, NodeView, Rewrite, Rule, RuleError, Zeros};
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     /// Under the hash of a node, the nodes of that hash which had a rule worked out.
-    known: HashMap<u64, Vec<(NodeId, Known)>, FnvBuildHasher>,
+    known: HashMap<u64, Vec<(NodeId, Arc<Known>)>, FnvBuildHasher>,
 }
 
-/// A rule, and how zeros pass.
-type Known = (Arc<Rule>, Arc<Zeros>);
+/// What is known of a node whatever the network around it.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) rule: Rule,
+    pub(crate) uses: Uses,
+    /// How it passes zeros on.
+    pub(crate) zeros: Zeros,
+}
 
 impl Rules {
-    /// The rule of a node and how it passes zeros on; `None` if its operation has no row.
-    pub(super) fn rule(&mut self, graph: &Graph, id: NodeId) -> Result<Option<Known>, RuleError> {
+    /// What is known of a node; `None` if its operation has no row.
+    pub(super) fn of(&mut self, graph: &Graph, id: NodeId) -> Result<Option<Arc<Known>>, RuleError> {
         let node = graph.node(id);
         let known = self.known.entry(hash(graph, node)).or_default();
         if let Some((_, found)) = known.iter().find(|(other, _)| alike(graph, graph.node(*other), node)) {
-            return Ok(Some(found.clone()));
+            return Ok(Some(Arc::clone(found)));
         }
         let Some(rule) = ops::rule(graph, id)? else { return Ok(None) };
         // Another operation that a node becomes reads what the node reads, and not what one like it reads.
         // (A node with an argument that is not a number is not like itself.)
         let shared = !rule.rewrites.iter().any(names_values) && alike(graph, node, node);
-        let found = (Arc::new(rule), Arc::new(ops::zeros(&NodeView::new(graph, id))));
+        let (uses, zeros) = (Uses::new(&rule), ops::zeros(&NodeView::new(graph, id)));
+        let found = Arc::new(Known { rule, uses, zeros });
         if shared {
-            known.push((id, found.clone()));
+            known.push((id, Arc::clone(&found)));
         }
         Ok(Some(found))
     }

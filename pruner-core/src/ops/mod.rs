@@ -40,10 +40,11 @@ use std::sync::{LazyLock, OnceLock};
 
 pub use build::{Builder, pin_all};
 pub use error::RuleError;
+pub(crate) use node::slots;
 pub use node::{NodeView, Slot};
 pub use notation::Pattern;
 pub use rule::{Factor, Mark, Rewrite, Rule, Term};
-pub use zeros::{Zeros, writes, zeros};
+pub use zeros::{Zeros, zeros};
 
 use crate::graph::Graph;
 use crate::ids::NodeId;

@@ -91,10 +91,6 @@ pub fn zeros(node: &NodeView) -> Zeros {
 }
 
 /// Whether a node writes to what it reads, by the naming of libtorch.
-pub fn writes(node: &NodeView) -> bool {
-    is_in_place(node.op()) || writes_elsewhere(node)
-}
-
 fn is_in_place(op: &str) -> bool {
     let name = op.rsplit(':').next().unwrap_or_default();
     if name.ends_with("__") { name.starts_with("__i") } else { name.ends_with('_') }
