@@ -40,7 +40,7 @@ fn takes_memory(analysis: &Analysis, node: NodeId) -> bool {
 fn axes_of_macs(analysis: &Analysis, node: NodeId) -> BTreeSet<AxisId> {
     let mut found = BTreeSet::new();
     if let Some(axes) = analysis.node_axes(node)
-        && let Some(term) = &axes.known.rule.macs
+        && let Some(term) = &axes.known.form.rule.macs
     {
         term.each_factor(&mut |factor| axes.factors[factor].each_axis(&mut |axis| _ = found.insert(axis)));
     }

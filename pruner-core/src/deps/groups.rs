@@ -12,7 +12,7 @@ use crate::deps::layout::Layout;
 use crate::deps::operands::Operands;
 use crate::deps::roles::roles;
 use crate::deps::sides::Readers;
-use crate::graph::Origin;
+use crate::graph::{Origin, Value};
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::slots;
 
@@ -116,10 +116,11 @@ pub(super) fn collect(analysis: &Analysis, operands: &Operands) -> Vec<AxisGroup
         });
     }
     for value in stored {
+        let place = Place::new(&readers, value);
         for (dim, e) in analysis.dims(value).iter().enumerate() {
             let mut add = |axis: AxisId, layout| {
                 if let Some(group) = group_of[axis.index()] {
-                    groups[group].members.push(member(&readers, value, dim, axis, layout));
+                    groups[group].members.push(place.member(dim, readers.side(value, dim, axis), layout));
                 }
             };
             match e {
@@ -223,7 +224,7 @@ impl Analysis {
             Cause::GraphOutput => Pin::GraphOutput,
             Cause::Operation { node, factor } => {
                 let axes = self.node_axes(node).expect("a node with factors has axes");
-                Pin::Operation { node, op: op(node), factor: axes.known.rule.factors[factor].name.clone() }
+                Pin::Operation { node, op: op(node), factor: axes.known.form.rule.factors[factor].name.clone() }
             }
             Cause::NoRule(node) => self.nodes[node.index()].as_ref().expect_err("the node has no rule").clone(),
             Cause::NoRefinement(node) => Pin::NoRefinement { node, op: op(node) },
@@ -250,19 +251,34 @@ fn lay_out(analysis: &Analysis, kept: &Kept, groups: &mut [AxisGroup]) {
     }
 }
 
-fn member(readers: &Readers<'_>, value: ValueId, dim: usize, axis: AxisId, layout: Layout) -> Member {
-    let graph = readers.analysis.graph();
-    let (node, slot) = readers.of(value).expect("only what is read has places");
-    let (reader, stored) = (graph.node(node), graph.value(value));
-    let argument = slots(reader).nth(slot).expect("a value is read in a slot").argument;
-    Member {
-        value,
-        name: stored.name.clone(),
-        trained: stored.origin == Origin::Parameter,
-        dim,
-        side: readers.side(value, dim, axis),
-        reader: (node, reader.op.clone(), argument.to_owned()),
-        layout,
+/// A stored tensor and where it is read first.
+struct Place<'a> {
+    value: ValueId,
+    stored: &'a Value,
+    node: NodeId,
+    op: &'a str,
+    argument: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn new(readers: &Readers<'a>, value: ValueId) -> Self {
+        let graph = readers.analysis.graph();
+        let (node, slot) = readers.of(value).expect("only what is read has places");
+        let reader = graph.node(node);
+        let argument = slots(reader).nth(slot).expect("a value is read in a slot").argument;
+        Self { value, stored: graph.value(value), node, op: &reader.op, argument }
+    }
+
+    fn member(&self, dim: usize, side: Side, layout: Layout) -> Member {
+        Member {
+            value: self.value,
+            name: self.stored.name.clone(),
+            trained: self.stored.origin == Origin::Parameter,
+            dim,
+            side,
+            reader: (self.node, self.op.to_owned(), self.argument.to_owned()),
+            layout,
+        }
     }
 }
 

@@ -30,7 +30,7 @@ mod uses;
 mod zeros;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 pub use axes::SizeMismatch;
 use axes::{Axes, Axis, Cause};
@@ -94,7 +94,7 @@ pub enum AnalysisError {
 /// The axes of a node: its rule, and the expression that each factor of the rule stands for.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeAxes {
-    pub(crate) known: Arc<Known>,
+    pub(crate) known: Known,
     pub(crate) factors: Vec<Expr>,
 }
 
@@ -234,7 +234,7 @@ impl<'a> Walk<'a> {
 
     /// Makes equal what the rule of a node says is equal, and gives the expression that each factor stands for.
     fn apply(&mut self, id: NodeId, known: &Known) -> Result<Vec<Expr>, AnalysisError> {
-        let (graph, rule) = (self.graph, &known.rule);
+        let (graph, rule) = (self.graph, &known.form.rule);
         let node = graph.node(id);
         let size = |source| AnalysisError::Size { node: graph.describe(id), source };
         let mut factors: Vec<Option<Expr>> = vec![None; rule.factors.len()];
@@ -252,10 +252,17 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        // Nodes of other sizes may share the rule: of a factor that a result alone has, it tells the size.
+        let size_of = |factor: usize| {
+            let has = |terms: &Vec<Term>| terms.iter().position(|term| *term == Term::Factor(factor));
+            let mut made = node.results.iter().zip(&rule.results);
+            let size = made.find_map(|(&value, terms)| Some(graph.shape(value)[has(terms)?]));
+            size.unwrap_or(rule.factors[factor].size) as usize
+        };
         let factors: Vec<Expr> = factors
             .into_iter()
-            .zip(&rule.factors)
-            .map(|(known, factor)| known.unwrap_or_else(|| self.axes.fresh(factor.size as usize)))
+            .enumerate()
+            .map(|(factor, known)| known.unwrap_or_else(|| self.axes.fresh(size_of(factor))))
             .collect();
         for (term, dim) in composite {
             let e = self.expr(term, &factors);

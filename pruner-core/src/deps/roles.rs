@@ -23,7 +23,7 @@ pub(super) fn roles(graph: &Graph, operands: &Operands, nodes: &Nodes, axes: &[A
     for (id, NodeAxes { known, factors }) in products(nodes) {
         let values = operands.of(id);
         let is_activation = |slot: usize| values[slot].is_some_and(|value| activations[value.index()]);
-        let Some(found) = of_factors(&known.rule, &known.uses, &is_activation) else { continue };
+        let Some(found) = of_factors(&known.form.rule, &known.form.uses, &is_activation) else { continue };
         for (role, e) in found.into_iter().zip(factors) {
             e.each_axis(&mut |axis| {
                 let known = &mut roles[axis.index()];
@@ -40,7 +40,7 @@ pub(super) fn roles(graph: &Graph, operands: &Operands, nodes: &Nodes, axes: &[A
 /// The nodes that multiply.
 fn products(nodes: &Nodes) -> impl Iterator<Item = (NodeId, &NodeAxes)> {
     let known = nodes.iter().enumerate().filter_map(|(at, axes)| Some((NodeId::new(at), axes.as_ref().ok()?)));
-    known.filter(|(_, axes)| axes.known.rule.macs.is_some())
+    known.filter(|(_, axes)| axes.known.form.rule.macs.is_some())
 }
 
 /// For each value, whether it depends on what the network is given.
@@ -65,7 +65,7 @@ fn weighed(operands: &Operands, nodes: &Nodes, axes: usize, activations: &[bool]
         if !operands.read(id).any(|value| activations[value.index()]) {
             continue;
         }
-        let read = known.rule.operands.iter().zip(operands.of(id));
+        let read = known.form.rule.operands.iter().zip(operands.of(id));
         let weights = read.filter(|(_, value)| value.is_some_and(|value| !activations[value.index()]));
         for term in weights.flat_map(|(terms, _)| terms.iter().flatten()) {
             term.each_factor(&mut |factor| factors[factor].each_axis(&mut |axis| weighed[axis.index()] = true));

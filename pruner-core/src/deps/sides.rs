@@ -2,10 +2,8 @@
 
 use crate::deps::group::Side;
 use crate::deps::operands::Operands;
-use crate::deps::uses::Use;
 use crate::deps::{Analysis, NodeAxes};
 use crate::ids::{AxisId, NodeId, ValueId};
-use crate::ops::Term;
 
 /// The first reader of each value: the node, and which of its operands the value is.
 pub(super) struct Readers<'a> {
@@ -46,7 +44,7 @@ impl<'a> Readers<'a> {
     fn side_at_reader(&self, value: ValueId, dim: usize, axis: AxisId) -> Option<Side> {
         let (node, slot) = self.of(value)?;
         let NodeAxes { known, factors } = self.analysis.node_axes(node)?;
-        let rule = &known.rule;
+        let rule = &known.form.rule;
         let terms = rule.operands.get(slot)?.as_ref()?;
         if let ([_], [result], [reordered]) =
             (&rule.operands[..], &rule.results[..], &self.analysis.graph().node(node).results[..])
@@ -56,18 +54,9 @@ impl<'a> Readers<'a> {
             let dim = result.iter().position(|term| *term == terms[dim])?;
             return self.side_at_reader(*reordered, dim, axis);
         }
-        // Whether a term has factors that `of` tells, and the node sums over all of them.
-        let summed = |term: &Term, of: &dyn Fn(usize) -> bool| {
-            let (mut any, mut kept) = (false, false);
-            term.each_factor(&mut |factor| {
-                any |= of(factor);
-                kept |= of(factor) && known.uses.of(factor) == Use::Kept;
-            });
-            any && !kept
-        };
-        if summed(terms.get(dim)?, &|factor| factors[factor].contains(axis)) {
+        if known.form.uses.sums_over(terms.get(dim)?, &|factor| factors[factor].contains(axis)) {
             return Some(Side::Input);
         }
-        terms.iter().any(|term| summed(term, &|_| true)).then_some(Side::Output)
+        known.form.uses.sums(slot).then_some(Side::Output)
     }
 }

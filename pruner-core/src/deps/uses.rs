@@ -1,6 +1,6 @@
 //! Uses: what a node does to each factor of its rule.
 
-use crate::ops::Rule;
+use crate::ops::{Rule, Term};
 
 /// What a node does to a factor of its rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub(crate) enum Use {
 #[derive(Clone, Debug)]
 pub(crate) struct Uses {
     of: Vec<Use>,
+    /// For each operand, whether the node sums over a dimension of it.
+    sums: Vec<bool>,
     slots: usize,
     tensors: usize,
     /// For each factor, whether each of the tensors has it: the operands first, then the results.
@@ -43,7 +45,27 @@ impl Uses {
             }
         };
         let of = (0..rule.factors.len()).map(of_factor).collect();
-        Self { of, slots, tensors, has }
+        let mut uses = Self { of, sums: Vec::new(), slots, tensors, has };
+        let sums = |terms: &Option<Vec<Term>>| terms.iter().flatten().any(|term| uses.sums_over(term, &|_| true));
+        uses.sums = rule.operands.iter().map(sums).collect();
+        uses
+    }
+
+    /// Whether the node sums over a dimension of the operand in a slot.
+    pub(super) fn sums(&self, slot: usize) -> bool {
+        self.sums[slot]
+    }
+
+    /// Whether a term has factors that `of` tells, and the node sums over all of them.
+    pub(super) fn sums_over(&self, term: &Term, of: &dyn Fn(usize) -> bool) -> bool {
+        let (mut any, mut kept) = (false, false);
+        term.each_factor(&mut |factor| {
+            if of(factor) {
+                any = true;
+                kept |= self.of(factor) == Use::Kept;
+            }
+        });
+        any && !kept
     }
 
     /// The use of each factor.

@@ -55,11 +55,11 @@ fn suspects(graph: &Graph, operands: &Operands, nodes: &Nodes, axes: &[Axis], wr
         let is_parameter =
             |slot: usize| !written && values[slot].is_some_and(|value| graph.value(value).origin == Origin::Parameter);
         for (factor, e) in factors.iter().enumerate() {
-            let weights = known.zeros.recurrent.iter().filter(|&&slot| known.uses.reads(slot, factor));
-            let singular = known.zeros.singular.iter().any(|&slot| known.uses.reads(slot, factor));
+            let weights = known.zeros.recurrent.iter().filter(|&&slot| known.form.uses.reads(slot, factor));
+            let singular = known.zeros.singular.iter().any(|&slot| known.form.uses.reads(slot, factor));
             let suspect = singular
-                || match known.uses.of(factor) {
-                    Use::Contracted => !known.uses.slots(factor).any(is_parameter),
+                || match known.form.uses.of(factor) {
+                    Use::Contracted => !known.form.uses.slots(factor).any(is_parameter),
                     Use::Kept => !weights.copied().all(is_parameter),
                     Use::Reduced => false,
                 };
@@ -101,17 +101,17 @@ impl Pass<'_> {
         let zeros = zeros_of(self.graph, nodes, id);
         let results = &self.graph.node(id).results;
         let values = self.operands.of(id);
-        let mut made = vec![Vec::new(); results.len()];
+        // The factors whose results are zero along a variable, and those whose are not.
+        let mut passed = Vec::new();
         if let Ok(NodeAxes { known, factors }) = &nodes[id.index()] {
-            let site = Site { pass: self, uses: &known.uses, zeros: &zeros, values };
-            // The factors whose results are zero along a variable, and those whose are not.
-            let mut passed = Vec::new();
+            let uses = &known.form.uses;
+            let site = Site { pass: self, uses, zeros: &zeros, values };
             for (factor, e) in factors.iter().enumerate() {
                 e.each_axis(&mut |axis| {
                     if !self.suspects[axis.index()] {
                         return;
                     }
-                    let makes_inexact = match known.uses.of(factor) {
+                    let makes_inexact = match uses.of(factor) {
                         Use::Kept => {
                             passed.push((axis, factor, site.passes(factor, axis)));
                             !site.stays_out(factor, axis)
@@ -125,14 +125,8 @@ impl Pass<'_> {
                 });
             }
             passed.sort_unstable();
-            for (result, made) in made.iter_mut().enumerate().take(zeros.results) {
-                for of_axis in passed.chunk_by(|(a, ..), (b, ..)| a == b) {
-                    let of_result = of_axis.iter().filter(|(_, factor, _)| known.uses.makes(result, *factor));
-                    let mut of_result = of_result.peekable();
-                    if of_result.peek().is_some() && of_result.all(|(.., passes)| *passes) {
-                        made.push(of_axis[0].0);
-                    }
-                }
+            for (result, value) in results.iter().enumerate().take(zeros.results) {
+                self.zero[value.index()] = made(&passed, uses, result);
             }
         }
         if let Some(memory) = &mut self.memory {
@@ -142,13 +136,22 @@ impl Pass<'_> {
                 }
             }
             for &operand in zeros.written.iter().filter_map(|&slot| values[slot].as_ref()) {
-                memory.write(operand, made.first().map_or(&[], Vec::as_slice));
+                memory.write(operand, results.first().map_or(&[], |result| &self.zero[result.index()]));
             }
         }
-        for (&result, made) in results.iter().zip(made) {
-            self.zero[result.index()] = made;
+    }
+}
+
+/// The variables along which a result is zero: every factor that it has of such a variable passes zeros on.
+fn made(passed: &[(AxisId, usize, bool)], uses: &Uses, result: usize) -> Vec<AxisId> {
+    let mut made = Vec::new();
+    for of_axis in passed.chunk_by(|(a, ..), (b, ..)| a == b) {
+        let mut of_result = of_axis.iter().filter(|(_, factor, _)| uses.makes(result, *factor)).peekable();
+        if of_result.peek().is_some() && of_result.all(|(.., passes)| *passes) {
+            made.push(of_axis[0].0);
         }
     }
+    made
 }
 
 /// A node, with what is known of its operands.
