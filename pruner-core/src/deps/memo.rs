@@ -1,5 +1,5 @@
 //! Rules of nodes that are alike: a network repeats its layers, and a rule depends on arguments and shapes alone, as does how
-//! zeros pass.
+//! zeros pass. Layers that differ in their widths alone have rules of the same form.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
@@ -95,6 +95,7 @@ fn hash(graph: &Graph, node: &Node) -> u64 {
         }
     }
     for value in node.inputs().chain(node.results.iter().copied()) {
+        // One number takes less than each size by itself.
         graph.shape(value).iter().fold(0_i64, |all, size| all.wrapping_mul(31).wrapping_add(*size)).hash(&mut hasher);
     }
     hasher.finish()
