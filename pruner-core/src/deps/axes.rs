@@ -8,8 +8,22 @@
 //! [`positions`]: super::positions
 
 use crate::deps::expr::Expr;
-use crate::deps::group::Pin;
 use crate::ids::{AxisId, NodeId};
+
+/// Why a variable may not be cut. A [`Pin`](super::Pin) says the same with the names of operations and factors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It is an axis of an argument of the network.
+    GraphInput,
+    /// It is an axis of a result of the network.
+    GraphOutput,
+    /// A node depends on every position of a factor of its rule.
+    Operation { node: NodeId, factor: usize },
+    /// A node has no rule.
+    NoRule(NodeId),
+    /// Two ways to divide it meet at a node and have no common refinement.
+    NoRefinement(NodeId),
+}
 
 /// What is known of one axis variable.
 #[derive(Clone, Debug)]
@@ -17,7 +31,7 @@ pub(crate) struct Axis {
     /// The positions.
     pub(crate) size: usize,
     /// Why it may not be cut.
-    pub(crate) pin: Option<Pin>,
+    pub(crate) pin: Option<Cause>,
     /// The node at which cutting it changes a statistic.
     pub(crate) inexact: Option<NodeId>,
     bound: Option<Expr>,
@@ -35,8 +49,8 @@ pub struct SizeMismatch {
 #[derive(Debug, Default)]
 pub(crate) struct Axes {
     axes: Vec<Axis>,
-    /// The reason that pins the factors which cannot take part in a refinement: the node being looked at.
-    pub(super) no_refinement: Option<Pin>,
+    /// The node being looked at: where factors that cannot take part in a refinement are pinned.
+    node: Option<NodeId>,
 }
 
 impl Axes {
@@ -54,14 +68,8 @@ impl Axes {
     }
 
     /// Says which node is being looked at.
-    pub(crate) fn look_at(&mut self, id: NodeId, name: &str) {
-        match &mut self.no_refinement {
-            Some(Pin::NoRefinement { node, op }) => {
-                *node = id;
-                name.clone_into(op);
-            }
-            other => *other = Some(Pin::NoRefinement { node: id, op: name.to_owned() }),
-        }
+    pub(crate) fn look_at(&mut self, node: NodeId) {
+        self.node = Some(node);
     }
 
     /// The variables as they are when the analysis is done.
@@ -78,8 +86,11 @@ impl Axes {
         }
     }
 
-    /// The expression that `e` stands for, flat at its head: no product in a product, no sum in a sum, no bound variable.
+    /// The expression that `e` stands for: no product in a product, no sum in a sum, no bound variable.
     pub(crate) fn resolve(&mut self, e: &Expr) -> Expr {
+        if self.is_resolved(e) {
+            return e.clone();
+        }
         match e {
             Expr::Axis(axis) => self.find(*axis),
             Expr::Product(elements) => {
@@ -112,12 +123,18 @@ impl Axes {
         }
     }
 
-    /// As [`resolve`](Self::resolve), all the way down.
-    pub(crate) fn resolve_deep(&mut self, e: &Expr) -> Expr {
-        match self.resolve(e) {
-            Expr::Product(elements) => Expr::Product(elements.iter().map(|e| self.resolve_deep(e)).collect()),
-            Expr::Sum(elements) => Expr::Sum(elements.iter().map(|e| self.resolve_deep(e)).collect()),
-            other => other,
+    /// Whether `e` stands for itself.
+    fn is_resolved(&self, e: &Expr) -> bool {
+        match e {
+            Expr::Axis(axis) | Expr::Index(axis, _) => self.axis(*axis).bound.is_none(),
+            Expr::Product(elements) => {
+                let stays = |e: &Expr| !matches!(e, Expr::Product(_)) && self.is_resolved(e) && self.size(e) != 1;
+                elements.len() != 1 && elements.iter().all(stays)
+            }
+            Expr::Sum(elements) => {
+                let stays = |e: &Expr| !matches!(e, Expr::Sum(_)) && self.is_resolved(e) && self.size(e) != 0;
+                elements.len() != 1 && elements.iter().all(stays)
+            }
         }
     }
 
@@ -135,10 +152,11 @@ impl Axes {
             self.axes[at.index()].bound = Some(Expr::Axis(root));
             at = next;
         }
-        match self.axes[root.index()].bound.take() {
+        match &self.axes[root.index()].bound {
             None => Expr::Axis(root),
+            Some(bound) if self.is_resolved(bound) => bound.clone(),
             Some(bound) => {
-                let bound = self.resolve(&bound);
+                let bound = self.resolve(&bound.clone());
                 self.axes[root.index()].bound = Some(bound.clone());
                 bound
             }
@@ -147,10 +165,10 @@ impl Axes {
 
     /// Binds the free variable `axis` to `e`, in which it does not occur.
     pub(super) fn bind(&mut self, axis: AxisId, e: &Expr) {
-        let Axis { pin, inexact, .. } = self.axes[axis.index()].clone();
-        self.axes[axis.index()].bound = Some(e.clone());
-        if let Some(pin) = pin {
-            self.pin(e, &pin);
+        let Axis { pin, inexact, ref mut bound, .. } = self.axes[axis.index()];
+        *bound = Some(e.clone());
+        if let Some(cause) = pin {
+            self.pin(e, cause);
         }
         if let Some(node) = inexact {
             self.mark_inexact(e, node);
@@ -158,14 +176,9 @@ impl Axes {
     }
 
     /// Says that no variable of `e` may be cut; the first reason given stays.
-    pub(crate) fn pin(&mut self, e: &Expr, pin: &Pin) {
-        self.pin_with(e, &|| pin.clone());
-    }
-
-    /// As [`pin`](Self::pin), with a reason that is made where it is needed.
-    pub(crate) fn pin_with(&mut self, e: &Expr, pin: &impl Fn() -> Pin) {
+    pub(crate) fn pin(&mut self, e: &Expr, cause: Cause) {
         self.each_free(e, &mut |axis| {
-            axis.pin.get_or_insert_with(pin);
+            axis.pin.get_or_insert(cause);
         });
     }
 
@@ -194,38 +207,43 @@ impl Axes {
 
     /// Says that two dimensions are the same axis.
     pub(crate) fn unify(&mut self, left: &Expr, right: &Expr) -> Result<(), SizeMismatch> {
-        let mut pending = vec![(left.clone(), right.clone())];
+        let mut pending = Vec::new();
+        self.align(left, right, &mut pending)?;
         while let Some((left, right)) = pending.pop() {
-            let (left, right) = (self.resolve(&left), self.resolve(&right));
-            let sizes = SizeMismatch { left: self.size(&left), right: self.size(&right) };
-            if sizes.left != sizes.right {
-                return Err(sizes);
+            self.align(&left, &right, &mut pending)?;
+        }
+        Ok(())
+    }
+
+    /// Binds variables until two dimensions read the same, but for the parts of them that are left in `pending`.
+    fn align(&mut self, left: &Expr, right: &Expr, pending: &mut Vec<(Expr, Expr)>) -> Result<(), SizeMismatch> {
+        let (left, right) = (self.resolve(left), self.resolve(right));
+        let sizes = SizeMismatch { left: self.size(&left), right: self.size(&right) };
+        if sizes.left != sizes.right {
+            return Err(sizes);
+        }
+        if sizes.left == 0 {
+            return Ok(());
+        }
+        match (&left, &right) {
+            (Expr::Axis(a), Expr::Axis(b)) => {
+                if a != b {
+                    self.bind(*a.max(b), &Expr::Axis(*a.min(b)));
+                }
             }
-            if sizes.left == 0 {
-                continue;
+            (Expr::Axis(axis), e) | (e, Expr::Axis(axis)) => {
+                if e.contains(*axis) {
+                    self.join_positions(&left, &right);
+                } else {
+                    self.bind(*axis, e);
+                }
             }
-            match (&left, &right) {
-                (Expr::Axis(a), Expr::Axis(b)) => {
-                    if a != b {
-                        self.bind(*a.max(b), &Expr::Axis(*a.min(b)));
-                    }
-                }
-                (Expr::Axis(axis), e) | (e, Expr::Axis(axis)) => {
-                    if e.contains(*axis) {
-                        self.join_positions(&left, &right);
-                    } else {
-                        self.bind(*axis, e);
-                    }
-                }
-                (Expr::Sum(a), Expr::Sum(b)) => self.align_sums(a, b, &mut pending),
-                (Expr::Sum(sum), other) | (other, Expr::Sum(sum)) => {
-                    self.align_sum(sum, other, &mut pending)?;
-                }
-                (Expr::Product(a), Expr::Product(b)) => self.align_products(a, b, &mut pending)?,
-                (Expr::Index(..), _) | (_, Expr::Index(..)) => {
-                    if left != right {
-                        self.join_positions(&left, &right);
-                    }
+            (Expr::Sum(a), Expr::Sum(b)) => self.align_sums(a, b, pending),
+            (Expr::Sum(sum), other) | (other, Expr::Sum(sum)) => self.align_sum(sum, other, pending)?,
+            (Expr::Product(a), Expr::Product(b)) => self.align_products(a, b, pending)?,
+            (Expr::Index(..), _) | (_, Expr::Index(..)) => {
+                if left != right {
+                    self.join_positions(&left, &right);
                 }
             }
         }
@@ -307,8 +325,8 @@ impl Axes {
 
     /// Pins what cannot take part in a refinement.
     pub(super) fn pin_no_refinement(&mut self, e: &Expr) {
-        let pin = self.no_refinement.clone().expect("axes are refined only while a node is looked at");
-        self.pin(e, &pin);
+        let node = self.node.expect("axes are refined only while a node is looked at");
+        self.pin(e, Cause::NoRefinement(node));
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::deps::zeros::zeros_of;
 use crate::deps::{Analysis, Counts, Group, Kept};
 use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
-use crate::ops::{NodeView, zeros};
 
 /// What is counted of an axis variable's.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Dependents {
 }
 
 /// The dependents of every axis variable.
-pub(super) fn dependents(analysis: &Analysis) -> Vec<Dependents> {
+fn dependents(analysis: &Analysis) -> Vec<Dependents> {
     let mut dependents = vec![Dependents::default(); analysis.axes.len()];
     for (node, _) in analysis.graph().nodes() {
         for axis in axes_of_macs(analysis, node) {
@@ -34,16 +34,13 @@ pub(super) fn dependents(analysis: &Analysis) -> Vec<Dependents> {
 
 /// Whether the results of a node are in memory of their own and not perhaps in that of what it reads.
 fn takes_memory(analysis: &Analysis, node: NodeId) -> bool {
-    match analysis.node_axes(node) {
-        Some(axes) => axes.zeros.shared.is_empty(),
-        None => zeros(&NodeView::new(analysis.graph(), node)).shared.is_empty(),
-    }
+    zeros_of(analysis.graph(), &analysis.nodes, node).shared.is_empty()
 }
 
 fn axes_of_macs(analysis: &Analysis, node: NodeId) -> BTreeSet<AxisId> {
     let mut found = BTreeSet::new();
     if let Some(axes) = analysis.node_axes(node)
-        && let Some(term) = &axes.rule.macs
+        && let Some(term) = &axes.known.form.rule.macs
     {
         term.each_factor(&mut |factor| axes.factors[factor].each_axis(&mut |axis| _ = found.insert(axis)));
     }
@@ -89,9 +86,13 @@ impl Analysis {
         (first, after)
     }
 
+    fn dependents(&self, axis: AxisId) -> &Dependents {
+        &self.dependents.get_or_init(|| dependents(self))[axis.index()]
+    }
+
     /// What depends on an axis variable costs.
     fn counts_of(&self, kept: &Kept, axis: AxisId) -> Counts {
-        let Dependents { nodes, stored } = &self.dependents[axis.index()];
+        let Dependents { nodes, stored } = self.dependents(axis);
         let macs = nodes.iter().map(|&node| self.macs(kept, node)).sum();
         let mut counts = Counts { macs, ..Counts::default() };
         for &value in stored {
@@ -135,7 +136,7 @@ impl<'a> Tally<'a> {
             group_of[group.axis().index()] = Some(group.id());
         }
         let neighbours = |group: &super::AxisGroup| {
-            let Dependents { nodes, stored } = &analysis.dependents[group.axis().index()];
+            let Dependents { nodes, stored } = analysis.dependents(group.axis());
             let axes = nodes.iter().map(|&node| axes_of_macs(analysis, node));
             let axes = axes.chain(stored.iter().map(|&value| axes_of_value(analysis, value)));
             let found: BTreeSet<GroupId> = axes.flatten().filter_map(|axis| group_of[axis.index()]).collect();

@@ -37,7 +37,7 @@ impl Analysis {
     /// The multiply-accumulates of one node.
     pub fn macs(&self, kept: &Kept, node: NodeId) -> u64 {
         self.node_axes(node).map_or(0, |axes| {
-            axes.rule.macs.as_ref().map_or(0, |term| kept.term_size(self, term, &axes.factors) as u64)
+            axes.known.form.rule.macs.as_ref().map_or(0, |term| kept.term_size(self, term, &axes.factors) as u64)
         })
     }
 }

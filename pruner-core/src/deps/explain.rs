@@ -76,14 +76,14 @@ impl Analysis {
         let mut links = Vec::new();
         for (id, node) in self.graph().nodes() {
             let Some(axes) = self.node_axes(id) else { continue };
-            for (index, factor) in axes.rule.factors.iter().enumerate() {
+            for (index, factor) in axes.known.form.rule.factors.iter().enumerate() {
                 if !axes.factors[index].contains(axis) {
                     continue;
                 }
                 let view = NodeView::new(self.graph(), id);
-                let slots = view.slots().iter().zip(&axes.rule.operands);
+                let slots = view.slots().iter().zip(&axes.known.form.rule.operands);
                 let read = slots.filter_map(|(slot, terms)| Some((slot.value?, terms.as_ref()?)));
-                let made = node.results.iter().copied().zip(&axes.rule.results);
+                let made = node.results.iter().copied().zip(&axes.known.form.rule.results);
                 let mut places = Vec::new();
                 for (value, terms) in read.chain(made) {
                     for (dim, _) in terms.iter().enumerate().filter(|(_, term)| term.mentions(index)) {

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::deps::Analysis;
+use crate::deps::axes::Cause;
 use crate::deps::expr::Expr;
 use crate::deps::group::{Group, Member, Pin, Role, Side};
 use crate::deps::kept::Kept;
 use crate::deps::layout::Layout;
+use crate::deps::operands::Operands;
 use crate::deps::roles::roles;
 use crate::deps::sides::Readers;
-use crate::graph::Origin;
+use crate::graph::{Origin, Value};
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
+use crate::ops::slots;
 
 /// A group that the analysis found.
 #[derive(Clone, Debug)]
@@ -71,87 +74,118 @@ impl Group for AxisGroup {
     }
 }
 
-/// The dimensions of stored tensors in which a variable occurs.
-type Places = Vec<(ValueId, usize)>;
+/// What is found of a variable before it is known to be a group.
+struct Found {
+    axis: AxisId,
+    /// The dimensions of stored tensors in which it occurs.
+    places: usize,
+    /// Whether one of them is of a parameter.
+    trained: bool,
+    /// The node where it was first met.
+    reader: NodeId,
+    /// The node that first reads a dimension in which one position can belong to several coordinates.
+    repeated: Option<NodeId>,
+}
 
 /// The groups of an analysis whose expressions are final.
-pub(super) fn collect(analysis: &Analysis) -> Vec<AxisGroup> {
-    let readers = Readers::new(analysis);
-    let stored = analysis.graph().stored().map(|(value, _)| value);
-    let mut order: Vec<_> = stored.filter_map(|value| Some((readers.of(value)?, value))).collect();
-    order.sort_unstable();
-    let mut found: Vec<AxisId> = Vec::new();
-    let mut places: Vec<Places> = vec![Places::new(); analysis.axes.len()];
-    let mut repeated = BTreeMap::new();
-    let mut axes = Vec::new();
-    for &((node, ..), value) in &order {
-        for (dim, e) in analysis.dims(value).iter().enumerate() {
-            e.each_axis(&mut |axis| axes.push(axis));
-            axes.sort_unstable();
-            axes.dedup();
-            for axis in axes.drain(..) {
-                let places = &mut places[axis.index()];
-                if places.is_empty() {
-                    found.push(axis);
-                }
-                places.push((value, dim));
-            }
-            each_repeated(e, &mut |axis| {
-                repeated.entry(axis).or_insert(node);
-            });
-        }
-    }
+pub(super) fn collect(analysis: &Analysis, operands: &Operands) -> Vec<AxisGroup> {
+    let readers = Readers::new(analysis, operands);
     let graph = analysis.graph();
-    let trained = |places: &Places| places.iter().any(|&(value, _)| graph.value(value).origin == Origin::Parameter);
-    // A kernel's or a vocabulary's axis is pinned where it is read and goes nowhere: it is no channel of anything.
-    let internal = |pin: Option<&Pin>, places: &Places| match (pin, places.as_slice()) {
-        (Some(Pin::Operation { node, .. }), [(value, _)]) => {
-            readers.of(*value).is_some_and(|(reader, ..)| reader == *node)
-        }
-        _ => false,
-    };
-    found.retain(|axis| {
-        let places = &places[axis.index()];
-        trained(places) && !internal(analysis.axes[axis.index()].pin.as_ref(), places)
-    });
-    let roles = roles(graph, &analysis.nodes, &analysis.axes);
-    let group = |(index, &axis): (usize, &AxisId)| {
-        let places = &places[axis.index()];
+    let stored: Vec<ValueId> =
+        readers.order.iter().copied().filter(|&value| graph.value(value).origin.is_stored()).collect();
+    let found = found(&readers, &stored);
+    let roles = roles(graph, operands, &analysis.nodes, &analysis.axes);
+    let mut group_of = vec![None; analysis.axes.len()];
+    let mut groups: Vec<AxisGroup> = Vec::with_capacity(found.len());
+    for Found { axis, places, repeated, .. } in found {
         let info = &analysis.axes[axis.index()];
-        // Each member is laid out once all groups are there.
-        let layout = Layout::Identity(info.size);
-        let members: Vec<_> =
-            places.iter().map(|&(value, dim)| member(&readers, value, dim, axis, layout.clone())).collect();
-        let repeated = repeated.get(&axis).map(|&node| Pin::NoRefinement { node, op: graph.node(node).op.clone() });
-        AxisGroup {
-            id: GroupId::new(index),
-            name: place_name(named_for(&members)),
+        let cause = info.pin.or(repeated.map(Cause::NoRefinement));
+        // One coordinate is never cut, so that what a refinement did to it is no reason.
+        let cause = cause.filter(|cause| info.size > 1 || !matches!(cause, Cause::NoRefinement(_)));
+        group_of[axis.index()] = Some(groups.len());
+        groups.push(AxisGroup {
+            id: GroupId::new(groups.len()),
+            name: String::new(),
             axis,
             initial_size: info.size,
             coordinates: (0..info.size as u32).collect(),
-            members,
-            // One coordinate is never cut, so that what a refinement did to it is no reason.
-            pin: info.pin.clone().or(repeated).filter(|pin| info.size > 1 || !matches!(pin, Pin::NoRefinement { .. })),
+            members: Vec::with_capacity(places),
+            pin: cause.map(|cause| analysis.pin(cause)),
             inexact: info.inexact,
             role: roles[axis.index()],
+        });
+    }
+    for value in stored {
+        let place = Place::new(&readers, value);
+        for (dim, e) in analysis.dims(value).iter().enumerate() {
+            let mut add = |axis: AxisId, layout| {
+                if let Some(group) = group_of[axis.index()] {
+                    groups[group].members.push(place.member(dim, readers.side(value, dim, axis), layout));
+                }
+            };
+            match e {
+                Expr::Axis(axis) => add(*axis, Layout::Identity(analysis.axis_size(*axis))),
+                e => Kept::all().layouts(analysis, e).into_iter().for_each(|(axis, layout)| add(axis, layout)),
+            }
         }
-    };
-    let mut groups: Vec<_> = found.iter().enumerate().map(group).collect();
+    }
+    for group in &mut groups {
+        group.name = place_name(named_for(&group.members));
+    }
     tell_apart(analysis, &mut groups);
-    lay_out(analysis, &Kept::all(), &mut groups);
     groups
+}
+
+/// The variables that are groups, in the order in which stored tensors with them are read.
+fn found(readers: &Readers<'_>, stored: &[ValueId]) -> Vec<Found> {
+    let analysis = readers.analysis;
+    let mut found: Vec<Found> = Vec::new();
+    let mut place_of = vec![None; analysis.axes.len()];
+    let mut axes = Vec::new();
+    for &value in stored {
+        let (reader, _) = readers.of(value).expect("only what is read has places");
+        let trained = analysis.graph().value(value).origin == Origin::Parameter;
+        for e in analysis.dims(value) {
+            e.each_axis(&mut |axis| axes.push(axis));
+            axes.sort_unstable();
+            let all = axes.len();
+            axes.dedup();
+            let several = axes.len() < all;
+            for axis in axes.drain(..) {
+                let place = *place_of[axis.index()].get_or_insert(found.len());
+                if place == found.len() {
+                    found.push(Found { axis, places: 0, trained: false, reader, repeated: None });
+                }
+                let found = &mut found[place];
+                found.places += 1;
+                found.trained |= trained;
+            }
+            if several {
+                each_repeated(e, &mut |axis| {
+                    let place = place_of[axis.index()].expect("it occurs in the dimension");
+                    found[place].repeated.get_or_insert(reader);
+                });
+            }
+        }
+    }
+    // A kernel's or a vocabulary's axis is pinned where it is read and goes nowhere: it is no channel of anything.
+    let internal = |found: &Found| match analysis.axes[found.axis.index()].pin {
+        Some(Cause::Operation { node, .. }) => found.places == 1 && found.reader == node,
+        _ => false,
+    };
+    found.retain(|found| found.trained && !internal(found));
+    found
 }
 
 /// Gives groups that are named for the same dimension, such as heads and the size of a head, the number of their axis in
 /// it. One that alone can be cut needs none.
 fn tell_apart(analysis: &Analysis, groups: &mut [AxisGroup]) {
-    let mut alike: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (index, group) in groups.iter().enumerate() {
-        alike.entry(group.name.clone()).or_default().push(index);
-    }
-    for alike in alike.values() {
+    let mut by_name: Vec<usize> = (0..groups.len()).collect();
+    by_name.sort_by(|&a, &b| groups[a].name.cmp(&groups[b].name));
+    let alike: Vec<&[usize]> = by_name.chunk_by(|&a, &b| groups[a].name == groups[b].name).collect();
+    for alike in alike.into_iter().filter(|alike| alike.len() > 1) {
         let free = alike.iter().filter(|&&index| groups[index].pin.is_none()).count();
-        for &index in alike.iter().filter(|_| alike.len() > 1) {
+        for &index in alike {
             let group = &mut groups[index];
             if free == 1 && group.pin.is_none() {
                 continue;
@@ -181,6 +215,21 @@ impl Analysis {
         lay_out(self, kept, &mut groups);
         groups
     }
+
+    /// A cause with the names of what it speaks of.
+    fn pin(&self, cause: Cause) -> Pin {
+        let op = |node| self.graph().node(node).op.clone();
+        match cause {
+            Cause::GraphInput => Pin::GraphInput,
+            Cause::GraphOutput => Pin::GraphOutput,
+            Cause::Operation { node, factor } => {
+                let axes = self.node_axes(node).expect("a node with factors has axes");
+                Pin::Operation { node, op: op(node), factor: axes.known.form.rule.factors[factor].name.clone() }
+            }
+            Cause::NoRule(node) => self.nodes[node.index()].as_ref().expect_err("the node has no rule").clone(),
+            Cause::NoRefinement(node) => Pin::NoRefinement { node, op: op(node) },
+        }
+    }
 }
 
 /// Gives every member the layout that it has with the coordinates that are left.
@@ -202,18 +251,34 @@ fn lay_out(analysis: &Analysis, kept: &Kept, groups: &mut [AxisGroup]) {
     }
 }
 
-fn member(readers: &Readers<'_>, value: ValueId, dim: usize, axis: AxisId, layout: Layout) -> Member {
-    let graph = readers.analysis.graph();
-    let (node, _, argument) = readers.of(value).expect("only what is read has places");
-    let stored = graph.value(value);
-    Member {
-        value,
-        name: stored.name.clone(),
-        trained: stored.origin == Origin::Parameter,
-        dim,
-        side: readers.side(value, dim, axis),
-        reader: (node, graph.node(node).op.clone(), argument.to_owned()),
-        layout,
+/// A stored tensor and where it is read first.
+struct Place<'a> {
+    value: ValueId,
+    stored: &'a Value,
+    node: NodeId,
+    op: &'a str,
+    argument: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn new(readers: &Readers<'a>, value: ValueId) -> Self {
+        let graph = readers.analysis.graph();
+        let (node, slot) = readers.of(value).expect("only what is read has places");
+        let reader = graph.node(node);
+        let argument = slots(reader).nth(slot).expect("a value is read in a slot").argument;
+        Self { value, stored: graph.value(value), node, op: &reader.op, argument }
+    }
+
+    fn member(&self, dim: usize, side: Side, layout: Layout) -> Member {
+        Member {
+            value: self.value,
+            name: self.stored.name.clone(),
+            trained: self.stored.origin == Origin::Parameter,
+            dim,
+            side,
+            reader: (self.node, self.op.to_owned(), self.argument.to_owned()),
+            layout,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is left of a network after cuts: sizes, positions and layouts of any dimension, evaluated from its expression.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::deps::expr::Expr;
 use crate::deps::layout::Layout;
@@ -157,47 +158,61 @@ impl Kept {
 
     /// The layout of each axis variable in a dimension, in terms of the positions and coordinates that are left.
     pub(super) fn layouts(&self, analysis: &Analysis, e: &Expr) -> Layouts {
-        self.sized_layouts(analysis, e).1
+        let mut layouts = Layouts::new();
+        self.add_layouts(analysis, e, &mut layouts);
+        layouts
     }
 
-    /// The positions left of a dimension, and the layouts of its variables.
-    fn sized_layouts(&self, analysis: &Analysis, e: &Expr) -> (usize, Layouts) {
-        let one = |axis, layout: Layout| (layout.len(), vec![(axis, layout)]);
-        let parts = |elements: &[Expr]| elements.iter().map(|e| self.sized_layouts(analysis, e)).collect::<Vec<_>>();
+    /// Adds the layouts of the variables of a dimension, and gives the positions that are left of it.
+    fn add_layouts(&self, analysis: &Analysis, e: &Expr, layouts: &mut Layouts) -> usize {
+        let first = layouts.len();
         match e {
             Expr::Axis(axis) => {
                 let size = self.of(*axis).map_or_else(|| analysis.axis_size(*axis), <[u32]>::len);
-                one(*axis, Layout::Identity(size))
+                layouts.push((*axis, Layout::Identity(size)));
+                size
             }
             Expr::Index(axis, indices) => {
                 let table = self.of(*axis).map_or_else(
                     || indices.clone(),
                     |left| indices.iter().filter_map(|index| Some(left.binary_search(index).ok()? as u32)).collect(),
                 );
-                one(*axis, Layout::Table(table))
+                let size = table.len();
+                layouts.push((*axis, Layout::Table(table)));
+                size
             }
             Expr::Sum(elements) => {
-                let parts = parts(elements);
-                let len = parts.iter().map(|(len, _)| len).sum();
+                let parts = self.add_parts(analysis, elements, layouts);
+                let len = parts.iter().map(|part| part.size).sum();
                 let mut start = 0;
-                let placed = parts.into_iter().flat_map(|(part, layouts)| {
-                    let at = start;
-                    start += part;
-                    layouts.into_iter().map(move |(axis, layout)| (axis, layout.placed(at, len)))
-                });
-                (len, joined(placed))
+                for Part { size, of } in parts {
+                    change(&mut layouts[of], |layout| layout.placed(start, len));
+                    start += size;
+                }
+                join(layouts, first);
+                len
             }
             Expr::Product(elements) => {
-                let parts = parts(elements);
-                let sizes: Vec<_> = parts.iter().map(|(size, _)| *size).collect();
-                let repeated = parts.into_iter().enumerate().flat_map(|(index, (_, layouts))| {
-                    let (outer, inner) = (sizes[..index].iter().product(), sizes[index + 1..].iter().product());
-                    layouts.into_iter().map(move |(axis, layout)| (axis, layout.repeated(outer, inner)))
-                });
-                let layouts = joined(repeated);
-                (sizes.iter().product(), layouts)
+                let parts = self.add_parts(analysis, elements, layouts);
+                let size = |parts: &[Part]| parts.iter().map(|part| part.size).product();
+                for (index, part) in parts.iter().enumerate() {
+                    let (outer, inner) = (size(&parts[..index]), size(&parts[index + 1..]));
+                    change(&mut layouts[part.of.clone()], |layout| layout.repeated(outer, inner));
+                }
+                join(layouts, first);
+                size(&parts)
             }
         }
+    }
+
+    fn add_parts(&self, analysis: &Analysis, elements: &[Expr], layouts: &mut Layouts) -> Vec<Part> {
+        let mut parts = Vec::with_capacity(elements.len());
+        for element in elements {
+            let first = layouts.len();
+            let size = self.add_layouts(analysis, element, layouts);
+            parts.push(Part { size, of: first..layouts.len() });
+        }
+        parts
     }
 
     /// The size of a term of a rule whose factors stand for `factors`.
@@ -214,15 +229,30 @@ impl Kept {
     }
 }
 
-/// The layouts of a dimension, those of one variable made one.
-fn joined(layouts: impl Iterator<Item = (AxisId, Layout)>) -> Layouts {
-    let mut layouts: Layouts = layouts.collect();
-    layouts.sort_by_key(|(axis, _)| *axis);
+/// An element of a sum or a product: the positions that are left of it, and which layouts are of its variables.
+struct Part {
+    size: usize,
+    of: Range<usize>,
+}
+
+fn change(layouts: &mut [(AxisId, Layout)], change: impl Fn(Layout) -> Layout) {
+    for (_, layout) in layouts {
+        *layout = change(std::mem::replace(layout, Layout::Identity(0)));
+    }
+}
+
+/// Sorts the layouts from `first` on by their variables, and makes those of one variable one.
+fn join(layouts: &mut Layouts, first: usize) {
+    if layouts[first..].is_sorted_by(|a, b| a.0 < b.0) {
+        return;
+    }
+    let mut several = layouts.split_off(first);
+    several.sort_by_key(|(axis, _)| *axis);
     let of_one = |same: &[(AxisId, Layout)]| match same {
         [one] => one.clone(),
         _ => (same[0].0, Layout::joined(same.iter().map(|(_, layout)| layout))),
     };
-    layouts.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
+    layouts.extend(several.chunk_by(|a, b| a.0 == b.0).map(of_one));
 }
 
 #[cfg(test)]

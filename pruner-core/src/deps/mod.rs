@@ -17,6 +17,7 @@ pub mod kept;
 pub mod layout;
 mod memo;
 mod memory;
+mod operands;
 mod positions;
 mod profile;
 mod rewrite;
@@ -25,13 +26,14 @@ mod sides;
 mod sites;
 #[cfg(test)]
 mod soundness;
+mod uses;
 mod zeros;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 pub use axes::SizeMismatch;
-use axes::{Axes, Axis};
+use axes::{Axes, Axis, Cause};
 pub use costs::Tally;
 pub use count::Counts;
 pub use explain::Step;
@@ -40,6 +42,8 @@ pub use group::{Group, Member, Pin, Role, Side};
 pub use groups::AxisGroup;
 pub use kept::Kept;
 pub use layout::Layout;
+use memo::Known;
+use operands::Operands;
 pub use profile::{NodeCost, layer_of};
 pub use rewrite::BurntIn;
 pub use sites::Site;
@@ -47,7 +51,7 @@ pub use sites::Site;
 use crate::graph::verify::{VerifyError, verify};
 use crate::graph::{Graph, Origin};
 use crate::ids::{AxisId, NodeId, ValueId};
-use crate::ops::{Mark, NodeView, Rule, RuleError, Term, Zeros};
+use crate::ops::{Mark, RuleError, Term};
 
 /// Why a graph cannot be analysed.
 #[derive(Debug, thiserror::Error)]
@@ -87,13 +91,15 @@ pub enum AnalysisError {
     },
 }
 
-/// The axes of a node: its rule, how it passes zeros on, and the expression that each factor of the rule stands for.
+/// The axes of a node: its rule, and the expression that each factor of the rule stands for.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeAxes {
-    pub(crate) rule: Arc<Rule>,
-    pub(crate) zeros: Arc<Zeros>,
+    pub(crate) known: Known,
     pub(crate) factors: Vec<Expr>,
 }
+
+/// For each node, its axes, or why it has no rule.
+type Nodes = [Result<NodeAxes, Pin>];
 
 /// What is known of the axes of a graph: the groups, and how every dimension depends on them.
 #[derive(Clone, Debug)]
@@ -101,12 +107,12 @@ pub struct Analysis {
     graph: Graph,
     /// For each value, an expression per dimension.
     dims: Vec<Vec<Expr>>,
-    /// For each node, its axes; `None` where it has no rule.
-    nodes: Vec<Option<NodeAxes>>,
+    /// For each node, its axes, or why it has no rule.
+    nodes: Vec<Result<NodeAxes, Pin>>,
     axes: Vec<Axis>,
     groups: Vec<AxisGroup>,
-    /// For each axis variable, what is counted that depends on it.
-    dependents: Vec<costs::Dependents>,
+    /// For each axis variable, what is counted that depends on it; found when it is first asked for.
+    dependents: OnceLock<Vec<costs::Dependents>>,
     unknown_ops: BTreeMap<String, NodeId>,
 }
 
@@ -153,7 +159,7 @@ impl Analysis {
     }
 
     pub(crate) fn node_axes(&self, node: NodeId) -> Option<&NodeAxes> {
-        self.nodes[node.index()].as_ref()
+        self.nodes[node.index()].as_ref().ok()
     }
 }
 
@@ -174,10 +180,11 @@ fn depends_on_parameter(graph: &Graph) -> bool {
 /// The analysis under way.
 struct Walk<'a> {
     graph: &'a Graph,
+    operands: Operands,
     rules: memo::Rules,
     axes: Axes,
     dims: Vec<Vec<Expr>>,
-    nodes: Vec<Option<NodeAxes>>,
+    nodes: Vec<Result<NodeAxes, Pin>>,
     unknown_ops: BTreeMap<String, NodeId>,
 }
 
@@ -192,7 +199,7 @@ impl<'a> Walk<'a> {
                     let dims: Vec<_> = value.meta.shape.iter().map(|&size| axes.fresh(size as usize)).collect();
                     if origin == Origin::Input {
                         for dim in &dims {
-                            axes.pin(dim, &Pin::GraphInput);
+                            axes.pin(dim, Cause::GraphInput);
                         }
                     }
                     dims
@@ -200,41 +207,40 @@ impl<'a> Walk<'a> {
             })
             .collect();
         let nodes = Vec::with_capacity(graph.nodes().len());
-        Self { graph, rules: memo::Rules::default(), axes, dims, nodes, unknown_ops: BTreeMap::new() }
+        let (operands, rules) = (Operands::new(graph), memo::Rules::default());
+        Self { graph, operands, rules, axes, dims, nodes, unknown_ops: BTreeMap::new() }
     }
 
     fn node(&mut self, id: NodeId) -> Result<(), AnalysisError> {
         let node = self.graph.node(id);
-        let axes = match self.rules.rule(self.graph, id) {
-            Ok(Some((rule, zeros))) => {
-                self.axes.look_at(id, &node.op);
-                let factors = self.apply(id, &rule)?;
-                Some(NodeAxes { rule, zeros, factors })
+        let axes = match self.rules.of(self.graph, id) {
+            Ok(Some(known)) => {
+                self.axes.look_at(id);
+                let factors = self.apply(id, &known)?;
+                Ok(NodeAxes { known, factors })
             }
-            Ok(None) => {
-                self.without_rule(id, &Pin::UnknownOp { node: id, op: node.op.clone() });
-                None
-            }
+            Ok(None) => Err(Pin::UnknownOp { node: id, op: node.op.clone() }),
             Err(RuleError::Unsupported { what, .. }) => {
-                self.without_rule(id, &Pin::UnsupportedForm { node: id, op: node.op.clone(), what });
-                None
+                Err(Pin::UnsupportedForm { node: id, op: node.op.clone(), what })
             }
             Err(error) => return Err(error.into()),
         };
+        if let Err(pin) = &axes {
+            self.without_rule(id, pin);
+        }
         self.nodes.push(axes);
         Ok(())
     }
 
     /// Makes equal what the rule of a node says is equal, and gives the expression that each factor stands for.
-    fn apply(&mut self, id: NodeId, rule: &Rule) -> Result<Vec<Expr>, AnalysisError> {
-        let graph = self.graph;
+    fn apply(&mut self, id: NodeId, known: &Known) -> Result<Vec<Expr>, AnalysisError> {
+        let (graph, rule) = (self.graph, &known.form.rule);
         let node = graph.node(id);
         let size = |source| AnalysisError::Size { node: graph.describe(id), source };
         let mut factors: Vec<Option<Expr>> = vec![None; rule.factors.len()];
         let mut composite = Vec::new();
-        let view = NodeView::new(graph, id);
-        let operands = rule.operands.iter().zip(view.slots());
-        for (terms, value) in operands.filter_map(|(terms, slot)| Some((terms.as_ref()?, slot.value?))) {
+        let operands = rule.operands.iter().zip(self.operands.of(id));
+        for (terms, value) in operands.filter_map(|(terms, value)| Some((terms.as_ref()?, (*value)?))) {
             for (term, dim) in terms.iter().zip(&self.dims[value.index()]) {
                 match term {
                     Term::Factor(index) => match &factors[*index] {
@@ -246,23 +252,27 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        // Nodes of other sizes may share the rule: of a factor that a result alone has, it tells the size.
+        let size_of = |factor: usize| {
+            let has = |terms: &Vec<Term>| terms.iter().position(|term| *term == Term::Factor(factor));
+            let mut made = node.results.iter().zip(&rule.results);
+            let size = made.find_map(|(&value, terms)| Some(graph.shape(value)[has(terms)?]));
+            size.unwrap_or(rule.factors[factor].size) as usize
+        };
         let factors: Vec<Expr> = factors
             .into_iter()
-            .zip(&rule.factors)
-            .map(|(known, factor)| known.unwrap_or_else(|| self.axes.fresh(factor.size as usize)))
+            .enumerate()
+            .map(|(factor, known)| known.unwrap_or_else(|| self.axes.fresh(size_of(factor))))
             .collect();
         for (term, dim) in composite {
             let e = self.expr(term, &factors);
             self.axes.unify(&e, &dim).map_err(size)?;
         }
-        for (factor, e) in rule.factors.iter().zip(&factors) {
+        for (index, (factor, e)) in rule.factors.iter().zip(&factors).enumerate() {
             match factor.mark {
                 Mark::Free => {}
                 Mark::Inexact => self.axes.mark_inexact(e, id),
-                Mark::Pinned => {
-                    let factor = &factor.name;
-                    self.axes.pin_with(e, &|| Pin::Operation { node: id, op: node.op.clone(), factor: factor.clone() });
-                }
+                Mark::Pinned => self.axes.pin(e, Cause::Operation { node: id, factor: index }),
             }
         }
         for (index, (&value, terms)) in node.results.iter().zip(&rule.results).enumerate() {
@@ -296,7 +306,7 @@ impl<'a> Walk<'a> {
         }
         for value in node.inputs().chain(node.results.iter().copied()) {
             for dim in &self.dims[value.index()] {
-                self.axes.pin(dim, pin);
+                self.axes.pin(dim, Cause::NoRule(id));
             }
         }
         if !self.unknown_ops.contains_key(&node.op) {
@@ -308,28 +318,27 @@ impl<'a> Walk<'a> {
     fn finish(mut self) -> Analysis {
         for &output in self.graph.outputs() {
             for dim in &self.dims[output.index()] {
-                self.axes.pin(dim, &Pin::GraphOutput);
+                self.axes.pin(dim, Cause::GraphOutput);
             }
         }
         for dim in self.dims.iter_mut().flatten() {
-            *dim = self.axes.resolve_deep(dim);
+            *dim = self.axes.resolve(dim);
         }
         for e in self.nodes.iter_mut().flatten().flat_map(|node| &mut node.factors) {
-            *e = self.axes.resolve_deep(e);
+            *e = self.axes.resolve(e);
         }
         let mut axes = self.axes.into_axes();
-        zeros::mark_inexact(self.graph, &self.dims, &self.nodes, &mut axes);
+        zeros::mark_inexact(self.graph, &self.operands, &self.dims, &self.nodes, &mut axes);
         let mut analysis = Analysis {
             graph: self.graph.clone(),
             dims: self.dims,
             nodes: self.nodes,
             axes,
             groups: Vec::new(),
-            dependents: Vec::new(),
+            dependents: OnceLock::new(),
             unknown_ops: self.unknown_ops,
         };
-        analysis.groups = groups::collect(&analysis);
-        analysis.dependents = costs::dependents(&analysis);
+        analysis.groups = groups::collect(&analysis, &self.operands);
         analysis
     }
 }

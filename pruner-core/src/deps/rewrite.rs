@@ -87,7 +87,7 @@ impl Analysis {
             }
         }
         for (id, _) in self.graph().nodes() {
-            if let Some(axes) = self.node_axes(id).filter(|axes| !axes.rule.rewrites.is_empty()) {
+            if let Some(axes) = self.node_axes(id).filter(|axes| !axes.known.form.rule.rewrites.is_empty()) {
                 self.rewrite_node(kept, axes, graph.node_mut(id));
             }
         }
@@ -100,7 +100,7 @@ impl Analysis {
             let size = kept.term_size(self, term, &axes.factors);
             (size != all.term_size(self, term, &axes.factors)).then_some(size as i64)
         };
-        for rewrite in &axes.rule.rewrites {
+        for rewrite in &axes.known.form.rule.rewrites {
             match rewrite {
                 Rewrite::Op { when, op, overload, arguments } => {
                     if when.iter().any(|term| new_size(term).is_some()) {

@@ -4,25 +4,26 @@
 //! factors of such a product have and that stays is one of heads, and one that is summed over there or comes through it
 //! from one side is one of a head's dimensions. Axes of places are neither: no weight has them.
 
-use std::sync::Arc;
-
-use crate::deps::NodeAxes;
 use crate::deps::axes::Axis;
 use crate::deps::group::Role;
-use crate::deps::zeros::{Use, factor_use, slots_with};
+use crate::deps::operands::Operands;
+use crate::deps::uses::{Use, Uses};
+use crate::deps::zeros::zeros_of;
+use crate::deps::{NodeAxes, Nodes};
 use crate::graph::{Graph, Origin};
-use crate::ids::{AxisId, NodeId, ValueId};
-use crate::ops::{NodeView, Rule, zeros};
+use crate::ids::{AxisId, NodeId};
+use crate::ops::Rule;
 
 /// The role of each variable. All expressions are final.
-pub(super) fn roles(graph: &Graph, nodes: &[Option<NodeAxes>], axes: &[Axis]) -> Vec<Role> {
-    let activations = activations(graph, nodes);
-    let weighed = weighed(graph, nodes, axes.len(), &activations);
+pub(super) fn roles(graph: &Graph, operands: &Operands, nodes: &Nodes, axes: &[Axis]) -> Vec<Role> {
+    let activations = activations(graph, operands, nodes);
+    let weighed = weighed(operands, nodes, axes.len(), &activations);
     let may_have_one = |axis: AxisId| weighed[axis.index()] && axes[axis.index()].pin.is_none();
     let mut roles = vec![Role::Channels; axes.len()];
-    for (id, NodeAxes { rule, factors, .. }) in products(graph, nodes) {
-        let values = values(graph, id);
-        let found = of_factors(rule, &|slot| values[slot].is_some_and(|value| activations[value.index()]));
+    for (id, NodeAxes { known, factors }) in products(nodes) {
+        let values = operands.of(id);
+        let is_activation = |slot: usize| values[slot].is_some_and(|value| activations[value.index()]);
+        let Some(found) = of_factors(&known.form.rule, &known.form.uses, &is_activation) else { continue };
         for (role, e) in found.into_iter().zip(factors) {
             e.each_axis(&mut |axis| {
                 let known = &mut roles[axis.index()];
@@ -37,26 +38,18 @@ pub(super) fn roles(graph: &Graph, nodes: &[Option<NodeAxes>], axes: &[Axis]) ->
 }
 
 /// The nodes that multiply.
-fn products<'a>(
-    graph: &'a Graph,
-    nodes: &'a [Option<NodeAxes>],
-) -> impl Iterator<Item = (NodeId, &'a NodeAxes)> + use<'a> {
-    let known = graph.nodes().zip(nodes).filter_map(|((id, _), axes)| Some((id, axes.as_ref()?)));
-    known.filter(|(_, axes)| axes.rule.macs.is_some())
-}
-
-fn values(graph: &Graph, node: NodeId) -> Vec<Option<ValueId>> {
-    NodeView::new(graph, node).slots().iter().map(|slot| slot.value).collect()
+fn products(nodes: &Nodes) -> impl Iterator<Item = (NodeId, &NodeAxes)> {
+    let known = nodes.iter().enumerate().filter_map(|(at, axes)| Some((NodeId::new(at), axes.as_ref().ok()?)));
+    known.filter(|(_, axes)| axes.known.form.rule.macs.is_some())
 }
 
 /// For each value, whether it depends on what the network is given.
-fn activations(graph: &Graph, nodes: &[Option<NodeAxes>]) -> Vec<bool> {
+fn activations(graph: &Graph, operands: &Operands, nodes: &Nodes) -> Vec<bool> {
     let mut given: Vec<bool> = graph.values().map(|(_, value)| value.origin == Origin::Input).collect();
-    for ((id, node), axes) in graph.nodes().zip(nodes) {
-        if node.inputs().any(|input| given[input.index()]) {
-            let view = NodeView::new(graph, id);
-            let zeros = axes.as_ref().map_or_else(|| Arc::new(zeros(&view)), |axes| Arc::clone(&axes.zeros));
-            let written = zeros.written.iter().filter_map(|&slot| view.slots()[slot].value);
+    for (id, node) in graph.nodes() {
+        if operands.read(id).any(|input| given[input.index()]) {
+            let (zeros, values) = (zeros_of(graph, nodes, id), operands.of(id));
+            let written = zeros.written.iter().filter_map(|&slot| values[slot]);
             for value in node.results.iter().copied().chain(written) {
                 given[value.index()] = true;
             }
@@ -66,15 +59,14 @@ fn activations(graph: &Graph, nodes: &[Option<NodeAxes>]) -> Vec<bool> {
 }
 
 /// For each variable, whether some activation is multiplied with a weight that has it.
-fn weighed(graph: &Graph, nodes: &[Option<NodeAxes>], axes: usize, activations: &[bool]) -> Vec<bool> {
+fn weighed(operands: &Operands, nodes: &Nodes, axes: usize, activations: &[bool]) -> Vec<bool> {
     let mut weighed = vec![false; axes];
-    for (id, NodeAxes { rule, factors, .. }) in products(graph, nodes) {
-        let values = values(graph, id);
-        let given = |value: ValueId| activations[value.index()];
-        if !values.iter().flatten().any(|&value| given(value)) {
+    for (id, NodeAxes { known, factors }) in products(nodes) {
+        if !operands.read(id).any(|value| activations[value.index()]) {
             continue;
         }
-        let weights = rule.operands.iter().zip(&values).filter(|(_, value)| value.is_some_and(|value| !given(value)));
+        let read = known.form.rule.operands.iter().zip(operands.of(id));
+        let weights = read.filter(|(_, value)| value.is_some_and(|value| !activations[value.index()]));
         for term in weights.flat_map(|(terms, _)| terms.iter().flatten()) {
             term.each_factor(&mut |factor| factors[factor].each_axis(&mut |axis| weighed[axis.index()] = true));
         }
@@ -82,25 +74,20 @@ fn weighed(graph: &Graph, nodes: &[Option<NodeAxes>], axes: usize, activations: 
     weighed
 }
 
-/// What each factor is to a node that multiplies, of whose slots `is_activation` are activations.
-fn of_factors(rule: &Rule, is_activation: &impl Fn(usize) -> bool) -> Vec<Role> {
-    let mut roles = vec![Role::Channels; rule.factors.len()];
-    let uses: Vec<Use> = (0..roles.len()).map(|factor| factor_use(rule, factor)).collect();
+/// What each factor is to a node that multiplies, of whose slots `is_activation` are activations; `None` where all are channels.
+fn of_factors(rule: &Rule, uses: &Uses, is_activation: &impl Fn(usize) -> bool) -> Option<Vec<Role>> {
+    let of_use = |wanted: Use| (0..uses.all().len()).filter(move |&factor| uses.of(factor) == wanted);
+    let of_activations = |contracted: usize| uses.slots(contracted).all(is_activation);
     // A convolution sums over its kernel beside: its weight is one even where it is computed from activations.
-    if uses.contains(&Use::Reduced) {
-        return roles;
+    if uses.all().contains(&Use::Reduced) || !of_use(Use::Contracted).any(of_activations) {
+        return None;
     }
-    let with = |factor: usize| slots_with(rule, factor);
-    let of_use = |wanted: Use| uses.iter().enumerate().filter(move |(_, found)| **found == wanted).map(|(at, _)| at);
-    let of_activations = |contracted: usize| with(contracted).all(is_activation);
-    if !of_use(Use::Contracted).any(of_activations) {
-        return roles;
-    }
+    let mut roles = vec![Role::Channels; uses.all().len()];
     for contracted in of_use(Use::Contracted) {
         roles[contracted] = Role::HeadDims;
-        let multiplied = with(contracted).count();
+        let multiplied = uses.slots(contracted).count();
         for kept in of_use(Use::Kept) {
-            let shared = with(kept).filter(|slot| with(contracted).any(|other| other == *slot)).count();
+            let shared = uses.slots(kept).filter(|&slot| uses.reads(slot, contracted)).count();
             let role = match shared {
                 _ if shared == multiplied => Role::Heads,
                 // What comes through a parameter, such as queries that are learned, is a place.
@@ -120,5 +107,5 @@ fn of_factors(rule: &Rule, is_activation: &impl Fn(usize) -> bool) -> Vec<Role> 
             }
         }
     }
-    roles
+    Some(roles)
 }

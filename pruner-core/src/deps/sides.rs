@@ -1,36 +1,38 @@
 //! Sides: what the coordinates of a stored tensor are to the operation that reads them.
 
 use crate::deps::group::Side;
+use crate::deps::operands::Operands;
 use crate::deps::{Analysis, NodeAxes};
 use crate::ids::{AxisId, NodeId, ValueId};
-use crate::ops::{NodeView, Term};
 
-/// Where a value is read first: the node, which of its operands it is, and the argument that this is.
-pub(super) type Reader<'a> = (NodeId, usize, &'a str);
-
-/// The first reader of each value.
+/// The first reader of each value: the node, and which of its operands the value is.
 pub(super) struct Readers<'a> {
     pub(super) analysis: &'a Analysis,
-    readers: Vec<Option<Reader<'a>>>,
+    first: Vec<Option<(NodeId, usize)>>,
+    /// The values that are read, in the order in which they are first.
+    pub(super) order: Vec<ValueId>,
 }
 
 impl<'a> Readers<'a> {
-    pub(super) fn new(analysis: &'a Analysis) -> Self {
-        let graph = analysis.graph();
-        let mut readers = vec![None; graph.values().len()];
-        for (id, _) in graph.nodes() {
-            for (index, slot) in NodeView::new(graph, id).slots().iter().enumerate() {
-                if let Some(value) = slot.value {
-                    readers[value.index()].get_or_insert((id, index, slot.argument));
+    pub(super) fn new(analysis: &'a Analysis, operands: &Operands) -> Self {
+        let mut first = vec![None; analysis.graph().values().len()];
+        let mut order = Vec::with_capacity(first.len());
+        for (node, _) in analysis.graph().nodes() {
+            for (slot, value) in operands.of(node).iter().enumerate() {
+                let Some(value) = *value else { continue };
+                let reader = &mut first[value.index()];
+                if reader.is_none() {
+                    *reader = Some((node, slot));
+                    order.push(value);
                 }
             }
         }
-        Self { analysis, readers }
+        Self { analysis, first, order }
     }
 
     /// The first reader of a value.
-    pub(super) fn of(&self, value: ValueId) -> Option<Reader<'a>> {
-        self.readers[value.index()]
+    pub(super) fn of(&self, value: ValueId) -> Option<(NodeId, usize)> {
+        self.first[value.index()]
     }
 
     /// What an axis in a dimension of a value is to the node that reads it: summed over, made by summing over another, or neither.
@@ -40,8 +42,9 @@ impl<'a> Readers<'a> {
     }
 
     fn side_at_reader(&self, value: ValueId, dim: usize, axis: AxisId) -> Option<Side> {
-        let (node, slot, _) = self.of(value)?;
-        let NodeAxes { rule, factors, .. } = self.analysis.node_axes(node)?;
+        let (node, slot) = self.of(value)?;
+        let NodeAxes { known, factors } = self.analysis.node_axes(node)?;
+        let rule = &known.form.rule;
         let terms = rule.operands.get(slot)?.as_ref()?;
         if let ([_], [result], [reordered]) =
             (&rule.operands[..], &rule.results[..], &self.analysis.graph().node(node).results[..])
@@ -51,19 +54,9 @@ impl<'a> Readers<'a> {
             let dim = result.iter().position(|term| *term == terms[dim])?;
             return self.side_at_reader(*reordered, dim, axis);
         }
-        let given = |factor: usize| rule.results.iter().flatten().any(|term| term.mentions(factor));
-        // Whether a term has factors that `of` tells, and the node sums over all of them.
-        let summed = |term: &Term, of: &dyn Fn(usize) -> bool| {
-            let (mut any, mut kept) = (false, false);
-            term.each_factor(&mut |factor| {
-                any |= of(factor);
-                kept |= of(factor) && given(factor);
-            });
-            any && !kept
-        };
-        if summed(terms.get(dim)?, &|factor| factors[factor].contains(axis)) {
+        if known.form.uses.sums_over(terms.get(dim)?, &|factor| factors[factor].contains(axis)) {
             return Some(Side::Input);
         }
-        terms.iter().any(|term| summed(term, &|_| true)).then_some(Side::Output)
+        known.form.uses.sums(slot).then_some(Side::Output)
     }
 }

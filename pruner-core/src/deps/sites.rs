@@ -31,16 +31,18 @@ impl Analysis {
         let active = self.depends_on_input();
         let mut sites: BTreeMap<GroupId, Vec<Site>> = BTreeMap::new();
         for (node, _) in self.graph().nodes() {
-            let Some(axes) = self.node_axes(node).filter(|axes| axes.rule.macs.is_some()) else { continue };
+            let Some(axes) = self.node_axes(node).filter(|axes| axes.known.form.rule.macs.is_some()) else { continue };
             let view = NodeView::new(self.graph(), node);
             let operands: Vec<(ValueId, &[Term])> = axes
+                .known
+                .form
                 .rule
                 .operands
                 .iter()
                 .zip(view.slots())
                 .filter_map(|(terms, slot)| Some((slot.value?, terms.as_deref()?)))
                 .collect();
-            let made = |factor| axes.rule.results.iter().flatten().any(|term| mentions(term, factor));
+            let made = |factor| axes.known.form.rule.results.iter().flatten().any(|term| mentions(term, factor));
             for (factor, e) in axes.factors.iter().enumerate().filter(|(factor, _)| !made(*factor)) {
                 let place = |terms: &[Term]| terms.iter().position(|term| mentions(term, factor));
                 let read: Vec<(ValueId, usize)> =

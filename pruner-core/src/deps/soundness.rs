@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::axes::Axes;
+use super::axes::{Axes, Cause};
 use super::expr::Expr;
-use super::group::Pin;
 use crate::ids::{AxisId, NodeId};
 
 /// What a random network does to its dimensions.
@@ -50,7 +49,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 
 /// Plays the moves; returns the pairs that were unified.
 fn play(axes: &mut Axes, moves: &[Move]) -> Vec<(Expr, Expr)> {
-    axes.no_refinement = Some(Pin::NoRefinement { node: NodeId::new(0), op: "test::op".to_owned() });
+    axes.look_at(NodeId::new(0));
     let mut dims = vec![axes.fresh(6)];
     let mut unified = Vec::new();
     for step in moves {
@@ -111,7 +110,7 @@ fn play(axes: &mut Axes, moves: &[Move]) -> Vec<(Expr, Expr)> {
                 axes.unify(&a, &b).expect("the sizes are equal");
                 unified.push((a, b));
             }
-            Move::Pin(a) => axes.pin(&pick(a), &Pin::GraphInput),
+            Move::Pin(a) => axes.pin(&pick(a), Cause::GraphInput),
         }
     }
     unified
@@ -140,7 +139,7 @@ fn check(moves: &[Move], seed: u64) {
     let mut cut = BTreeMap::new();
     for (a, b) in &unified {
         for e in [a, b] {
-            axes.resolve_deep(e).each_axis(&mut |axis| {
+            axes.resolve(e).each_axis(&mut |axis| {
                 let size = axes.axis(axis).size;
                 cut.entry(axis).or_insert_with(|| {
                     (0..size)
@@ -194,7 +193,7 @@ proptest! {
 #[test]
 fn an_odd_half_of_interleaved_channels_is_still_cut() {
     let mut axes = Axes::default();
-    axes.no_refinement = Some(Pin::NoRefinement { node: NodeId::new(0), op: "test::op".to_owned() });
+    axes.look_at(NodeId::new(0));
     let channels = axes.fresh(29);
     let shuffled = Expr::product(vec![channels.clone(), axes.fresh(2)]);
     let (left, right) = axes.split(&shuffled, 29);

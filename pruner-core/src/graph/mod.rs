@@ -7,6 +7,7 @@ pub mod text;
 pub mod verify;
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 pub use dtype::Dtype;
 
@@ -175,12 +176,23 @@ impl Node {
 }
 
 /// A network as a list of ATen operations in the order of their execution.
-#[derive(Clone, Debug, Default, PartialEq)]
+///
+/// A clone shares the values and the nodes with what it was cloned from, until one of the two is changed.
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
-    values: Vec<Value>,
-    nodes: Vec<Node>,
+    values: Arc<Vec<Value>>,
+    nodes: Arc<Vec<Node>>,
     inputs: Vec<ValueId>,
     outputs: Vec<ValueId>,
+    /// Set once it was verified, until it is changed.
+    sound: OnceLock<()>,
+}
+
+impl PartialEq for Graph {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.values, &self.nodes, &self.inputs, &self.outputs)
+            == (&other.values, &other.nodes, &other.inputs, &other.outputs)
+    }
 }
 
 impl Graph {
@@ -231,8 +243,7 @@ impl Graph {
 
     /// Adds a value that no node makes; `origin` is not [`Origin::Node`].
     pub fn add_value(&mut self, name: impl Into<String>, origin: Origin, meta: TensorMeta) -> ValueId {
-        let id = ValueId::new(self.values.len());
-        self.values.push(Value { name: name.into(), origin, meta });
+        let id = self.push_value(Value { name: name.into(), origin, meta });
         if origin == Origin::Input {
             self.inputs.push(id);
         }
@@ -262,12 +273,11 @@ impl Graph {
             .into_iter()
             .enumerate()
             .map(|(index, meta)| {
-                let id = ValueId::new(self.values.len());
-                self.values.push(Value { name: String::new(), origin: Origin::Node { node, index }, meta });
-                id
+                self.push_value(Value { name: String::new(), origin: Origin::Node { node, index }, meta })
             })
             .collect();
-        self.nodes.push(Node { op: op.into(), overload: overload.into(), arguments, results, no_grad: false });
+        let made = Node { op: op.into(), overload: overload.into(), arguments, results, no_grad: false };
+        self.nodes_mut().push(made);
         node
     }
 
@@ -281,17 +291,34 @@ impl Graph {
 
     /// Says which values are the results of the network.
     pub fn set_outputs(&mut self, outputs: Vec<ValueId>) {
+        self.sound.take();
         self.outputs = outputs;
     }
 
     /// The node `id`, to be changed.
     pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
-        &mut self.nodes[id.index()]
+        &mut self.nodes_mut()[id.index()]
     }
 
     /// The value `id`, to be changed.
     pub fn value_mut(&mut self, id: ValueId) -> &mut Value {
-        &mut self.values[id.index()]
+        &mut self.values_mut()[id.index()]
+    }
+
+    fn push_value(&mut self, value: Value) -> ValueId {
+        let id = ValueId::new(self.values.len());
+        self.values_mut().push(value);
+        id
+    }
+
+    fn values_mut(&mut self) -> &mut Vec<Value> {
+        self.sound.take();
+        Arc::make_mut(&mut self.values)
+    }
+
+    fn nodes_mut(&mut self) -> &mut Vec<Node> {
+        self.sound.take();
+        Arc::make_mut(&mut self.nodes)
     }
 
     /// How a message names the node: its id and operation.

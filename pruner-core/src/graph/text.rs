@@ -61,21 +61,32 @@ fn keyword(origin: Origin) -> Option<&'static str> {
 
 /// Whether `text` can stand as a name without quotes: identifiers joined by `::`.
 pub(super) fn is_plain_name(text: &str) -> bool {
-    text.split("::").all(|part| {
-        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    })
+    let mut rest = text;
+    loop {
+        let (name, after) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
+        if !is_identifier(name) {
+            return false;
+        }
+        match after.strip_prefix("::") {
+            Some(next) => rest = next,
+            None => return after.is_empty(),
+        }
+    }
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && is_plain_overload(text)
 }
 
 /// Whether `text` can stand as an overload without quotes.
 pub(super) fn is_plain_overload(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 pub(super) fn print(graph: &Graph, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut declarations =
         graph.values().filter_map(|(id, value)| keyword(value.origin).map(|keyword| (id, keyword))).peekable();
-    for node in &graph.nodes {
+    for (_, node) in graph.nodes() {
         while let Some((id, keyword)) =
             declarations.next_if(|(id, _)| node.results.first().is_some_and(|first| id < first))
         {

@@ -15,21 +15,29 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::text::{is_plain_name, is_plain_overload};
 use super::{Graph, Origin};
 use crate::ids::{NodeId, ValueId};
 
-/// Checks every invariant, and reports all that do not hold.
+/// Checks every invariant, and reports all that do not hold. A graph is found sound once, until it is changed.
 pub fn verify(graph: &Graph) -> Result<(), VerifyError> {
+    if graph.sound.get().is_some() {
+        return Ok(());
+    }
     let mut verifier = Verifier { graph, violations: Vec::new() };
     verifier.counts();
     verifier.nodes();
     verifier.interface();
     verifier.values();
-    if verifier.violations.is_empty() { Ok(()) } else { Err(VerifyError { violations: verifier.violations }) }
+    if !verifier.violations.is_empty() {
+        return Err(VerifyError { violations: verifier.violations });
+    }
+    graph.sound.get_or_init(|| ());
+    Ok(())
 }
 
 /// A graph breaks its invariants.
@@ -211,9 +219,10 @@ impl Verifier<'_> {
 
     fn nodes(&mut self) {
         let graph = self.graph;
+        let mut names = Vec::new();
         for (id, node) in graph.nodes() {
             let name = || graph.describe(id);
-            let plain = is_plain_name(&node.op) && node.op.contains("::") && is_plain_overload(&node.overload);
+            let plain = is_plain_name(&node.op) && node.op.contains(':') && is_plain_overload(&node.overload);
             self.check(plain, || Violation::OperationName {
                 node: id,
                 op: node.op.clone(),
@@ -224,7 +233,13 @@ impl Verifier<'_> {
             for (index, (argument, _)) in node.arguments.iter().enumerate() {
                 self.check(!argument.is_empty(), || Violation::UnnamedArgument { node: name(), index });
             }
-            self.same_arguments(id);
+            names.extend(node.arguments.iter().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty()));
+            // Most names differ in length, which takes no look at them.
+            names.sort_unstable_by_key(|name| (name.len(), *name));
+            for same in names.windows(2).filter(|pair| pair[0] == pair[1]) {
+                self.violations.push(Violation::SameArgument { node: name(), argument: same[0].to_owned() });
+            }
+            names.clear();
             for value in node.inputs() {
                 self.read(id, value);
             }
@@ -241,16 +256,6 @@ impl Verifier<'_> {
                     origin,
                 });
             }
-        }
-    }
-
-    fn same_arguments(&mut self, id: NodeId) {
-        let node = self.graph.node(id);
-        let mut names: Vec<&String> = node.arguments.iter().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        for same in names.windows(2).filter(|pair| !pair[0].is_empty() && pair[0] == pair[1]) {
-            let (node, argument) = (self.graph.describe(id), same[0].clone());
-            self.violations.push(Violation::SameArgument { node, argument });
         }
     }
 
@@ -290,7 +295,7 @@ impl Verifier<'_> {
 
     fn values(&mut self) {
         let graph = self.graph;
-        let mut names: Vec<(&String, ValueId)> = Vec::new();
+        let mut named: HashMap<&str, ValueId> = HashMap::with_capacity(graph.values.len());
         for (id, value) in graph.values() {
             let shape = &value.meta.shape;
             let elements = shape.iter().try_fold(1_i64, |product, &size| product.checked_mul(size));
@@ -302,7 +307,13 @@ impl Verifier<'_> {
                 Origin::Parameter | Origin::Buffer if value.name.is_empty() => {
                     self.violations.push(Violation::Unnamed { value: id });
                 }
-                Origin::Parameter | Origin::Buffer => names.push((&value.name, id)),
+                Origin::Parameter | Origin::Buffer => match named.entry(&value.name) {
+                    Entry::Vacant(entry) => _ = entry.insert(id),
+                    Entry::Occupied(entry) => {
+                        let (name, first) = (value.name.clone(), *entry.get());
+                        self.violations.push(Violation::SameName { value: id, name, first });
+                    }
+                },
                 Origin::Node { node, .. } if node.index() >= graph.nodes.len() => {
                     self.violations.push(Violation::UnknownMaker { value: id, node });
                 }
@@ -314,13 +325,6 @@ impl Verifier<'_> {
                     });
                 }
                 Origin::Input | Origin::Constant => {}
-            }
-        }
-        names.sort_unstable();
-        for same in names.chunk_by(|(a, _), (b, _)| a == b) {
-            let (name, first) = same[0];
-            for &(_, value) in &same[1..] {
-                self.violations.push(Violation::SameName { value, name: name.clone(), first });
             }
         }
     }

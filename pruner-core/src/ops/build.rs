@@ -14,8 +14,14 @@ pub struct Builder<'n, 'g> {
 impl<'n, 'g> Builder<'n, 'g> {
     /// A rule in which nothing takes part yet.
     pub fn new(node: &'n NodeView<'g>) -> Self {
+        Self::with_capacity(node, 0)
+    }
+
+    /// As [`new`](Self::new), with room for so many factors.
+    pub(super) fn with_capacity(node: &'n NodeView<'g>, factors: usize) -> Self {
         let operands = vec![None; node.slots().len()];
-        Self { node, rule: Rule { operands, ..Rule::default() } }
+        let (factors, results) = (Vec::with_capacity(factors), Vec::with_capacity(node.results().len()));
+        Self { node, rule: Rule { factors, operands, results, ..Rule::default() } }
     }
 
     /// A factor.

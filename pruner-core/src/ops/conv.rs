@@ -1,12 +1,12 @@
 //! Convolutions: grouped, depthwise, transposed, batched or not.
 
+use super::Choice;
 use super::error::RuleError;
 use super::node::NodeView;
 use super::notation::pattern;
-use super::rule::Rule;
 
 /// `conv1d`, `conv2d`, `conv3d`.
-pub(super) fn convolution(node: &NodeView) -> Result<Rule, RuleError> {
+pub(super) fn convolution(node: &NodeView) -> Result<Choice, RuleError> {
     let groups = groups(node)?;
     let pattern = match (batched(node)?, groups > 1) {
         (true, false) => pattern!("n i !h..., o i !k..., o -> n o !t... {macs=(n o i k... t...)}"),
@@ -18,11 +18,11 @@ pub(super) fn convolution(node: &NodeView) -> Result<Rule, RuleError> {
             pattern!("(g i) !h..., (g o) i !k..., (g o) -> (g o) !t... {groups=g; macs=(g o i k... t...)}")
         }
     };
-    pattern.instantiate(node, &[("g", groups)])
+    Ok(Choice { pattern, size: Some(("g", groups)) })
 }
 
 /// `conv_transpose1d`, `conv_transpose2d`, `conv_transpose3d`.
-pub(super) fn transposed(node: &NodeView) -> Result<Rule, RuleError> {
+pub(super) fn transposed(node: &NodeView) -> Result<Choice, RuleError> {
     let groups = groups(node)?;
     let pattern = match (batched(node)?, groups > 1) {
         (true, false) => pattern!("n i !h..., i o !k..., o -> n o !t... {macs=(n o i k... h...)}"),
@@ -34,11 +34,11 @@ pub(super) fn transposed(node: &NodeView) -> Result<Rule, RuleError> {
             pattern!("(g i) !h..., (g i) o !k..., (g o) -> (g o) !t... {groups=g; macs=(g o i k... h...)}")
         }
     };
-    pattern.instantiate(node, &[("g", groups)])
+    Ok(Choice { pattern, size: Some(("g", groups)) })
 }
 
 /// `convolution`, whose attributes say which kind it is.
-pub(super) fn any(node: &NodeView) -> Result<Rule, RuleError> {
+pub(super) fn any(node: &NodeView) -> Result<Choice, RuleError> {
     if node.bool_or("transposed", false)? { transposed(node) } else { convolution(node) }
 }
 

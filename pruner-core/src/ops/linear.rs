@@ -1,18 +1,18 @@
 //! Fully connected layers.
 
+use super::Choice;
 use super::error::RuleError;
 use super::node::NodeView;
 use super::notation::pattern;
-use super::rule::Rule;
 
 /// `linear`, whose weight may be a vector.
-pub(super) fn linear(node: &NodeView) -> Result<Rule, RuleError> {
+pub(super) fn linear(node: &NodeView) -> Result<Choice, RuleError> {
     let pattern = if node.shape("weight")?.len() == 1 {
         pattern!("... i, i, -> ... {macs=(... i)}")
     } else {
         pattern!("... i, o i, o -> ... o {macs=(... o i)}")
     };
-    pattern.instantiate(node, &[])
+    Ok(Choice { pattern, size: None })
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod conv;
 mod elementwise;
 mod embedding;
 mod factory;
+mod fits;
 mod index;
 mod linear;
 mod matmul;
@@ -40,10 +41,11 @@ use std::sync::{LazyLock, OnceLock};
 
 pub use build::{Builder, pin_all};
 pub use error::RuleError;
+pub(crate) use node::slots;
 pub use node::{NodeView, Slot};
 pub use notation::Pattern;
 pub use rule::{Factor, Mark, Rewrite, Rule, Term};
-pub use zeros::{Zeros, writes, zeros};
+pub use zeros::{Zeros, zeros};
 
 use crate::graph::Graph;
 use crate::ids::NodeId;
@@ -53,8 +55,25 @@ use crate::ids::NodeId;
 pub enum RuleSource {
     /// It is written in the notation and fits every form of the operation.
     Fixed(&'static str),
+    /// Attributes of the node choose among rules that are written in the notation.
+    Chosen(fn(&NodeView) -> Result<Choice, RuleError>),
     /// Attributes of the node decide.
     Of(fn(&NodeView) -> Result<Rule, RuleError>),
+}
+
+/// A rule that is written in the notation, chosen for a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// The rule.
+    pub pattern: &'static Pattern,
+    /// The size of a factor that shapes do not tell.
+    pub size: Option<(&'static str, i64)>,
+}
+
+impl Choice {
+    fn rule(&self, node: &NodeView) -> Result<Rule, RuleError> {
+        self.pattern.instantiate(node, self.size.as_slice())
+    }
 }
 
 /// A row that a crate adds to the table; made by [`register_op!`](crate::register_op).
@@ -90,11 +109,33 @@ pub use inventory;
 /// Rows are found by the name of the operation whatever the overload; an in-place form without a row of its own has
 /// that of the operation without the underscore.
 pub fn rule(graph: &Graph, node: NodeId) -> Result<Option<Rule>, RuleError> {
-    let table = TABLE.as_ref().map_err(Clone::clone)?;
-    let Some((_, row)) = find(table, &graph.node(node).op) else { return Ok(None) };
     let node = NodeView::new(graph, node);
+    source(&node)?.map(|source| source.rule(&node)).transpose()
+}
+
+/// What makes the rule of a node.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    Pattern(Choice),
+    Function(fn(&NodeView) -> Result<Rule, RuleError>),
+}
+
+impl Source {
+    /// The rule of the node that it is the source for.
+    pub(crate) fn rule(&self, node: &NodeView) -> Result<Rule, RuleError> {
+        match self {
+            Self::Pattern(choice) => choice.rule(node),
+            Self::Function(function) => function(node),
+        }
+    }
+}
+
+/// What makes the rule of a node; `None` if its operation has no row.
+pub(crate) fn source(node: &NodeView) -> Result<Option<Source>, RuleError> {
+    let table = TABLE.as_ref().map_err(Clone::clone)?;
+    let Some((_, row)) = find(table, node.op()) else { return Ok(None) };
     node.check()?;
-    row.rule(&node).map(Some)
+    row.source(node).map(Some)
 }
 
 /// The row of an operation, and the name that it stands under.
@@ -110,6 +151,7 @@ pub fn names() -> Result<Vec<&'static str>, RuleError> {
 
 enum Row {
     Fixed(&'static str, OnceLock<Result<Pattern, RuleError>>),
+    Chosen(fn(&NodeView) -> Result<Choice, RuleError>),
     Of(fn(&NodeView) -> Result<Rule, RuleError>),
 }
 
@@ -117,16 +159,19 @@ impl Row {
     fn new(source: RuleSource) -> Self {
         match source {
             RuleSource::Fixed(text) => Self::Fixed(text, OnceLock::new()),
+            RuleSource::Chosen(choose) => Self::Chosen(choose),
             RuleSource::Of(function) => Self::Of(function),
         }
     }
 
-    fn rule(&self, node: &NodeView) -> Result<Rule, RuleError> {
+    fn source(&'static self, node: &NodeView) -> Result<Source, RuleError> {
         match self {
             Self::Fixed(text, pattern) => {
-                pattern.get_or_init(|| text.parse()).as_ref().map_err(Clone::clone)?.instantiate(node, &[])
+                let pattern = pattern.get_or_init(|| text.parse()).as_ref().map_err(Clone::clone)?;
+                Ok(Source::Pattern(Choice { pattern, size: None }))
             }
-            Self::Of(function) => function(node),
+            Self::Chosen(choose) => choose(node).map(Source::Pattern),
+            Self::Of(function) => Ok(Source::Function(*function)),
         }
     }
 }

@@ -25,6 +25,20 @@ pub struct Slot<'g> {
     pub value: Option<ValueId>,
 }
 
+/// The places where a node can read a tensor, in the order of the schema.
+pub(crate) fn slots(node: &Node) -> impl Iterator<Item = Slot<'_>> {
+    node.arguments.iter().flat_map(|(argument, found)| {
+        let (one, many) = match found {
+            Argument::None => (Some(None), &[][..]),
+            Argument::Value(value) => (Some(Some(*value)), &[][..]),
+            Argument::Values(values) => (None, &values[..]),
+            _ => (None, &[][..]),
+        };
+        let one = one.into_iter().map(|value| Slot { argument, index: None, value });
+        one.chain(many.iter().enumerate().map(|(index, value)| Slot { argument, index: Some(index), value: *value }))
+    })
+}
+
 /// The slots and shapes of the tensors of a list; an absent one has no shape.
 pub type Listed<'g> = Vec<(usize, Option<&'g [i64]>)>;
 
@@ -33,19 +47,7 @@ impl<'g> NodeView<'g> {
     pub fn new(graph: &'g Graph, id: NodeId) -> Self {
         let node = graph.node(id);
         let mut slots = Vec::with_capacity(node.arguments.len());
-        for (name, argument) in &node.arguments {
-            let slot = Slot { argument: name, index: None, value: None };
-            match argument {
-                Argument::None => slots.push(slot),
-                Argument::Value(value) => slots.push(Slot { value: Some(*value), ..slot }),
-                Argument::Values(values) => slots.extend(values.iter().enumerate().map(|(index, value)| Slot {
-                    index: Some(index),
-                    value: *value,
-                    ..slot
-                })),
-                _ => {}
-            }
-        }
+        self::slots(node).for_each(|slot| slots.push(slot));
         Self { graph, id, node, slots }
     }
 

@@ -1,6 +1,6 @@
 //! The rows.
 
-use super::RuleSource::{self, Fixed, Of};
+use super::RuleSource::{self, Chosen, Fixed, Of};
 use super::{
     attention, concat, conv, elementwise, embedding, factory, index, linear, matmul, norm, pin_all, reduce, rnn, shape,
     size, slice, spatial, view,
@@ -22,7 +22,7 @@ pub(super) const OPS: &[(&str, RuleSource)] = &[
     ("aten::_adaptive_avg_pool3d",                   Fixed("... !g !h !w -> ... !r !s !t")),
     ("aten::_assert_tensor_metadata",                Of(size::assert_metadata)),
     ("aten::_conj",                                  Fixed("... -> ...")),
-    ("aten::_convolution",                           Of(conv::any)),
+    ("aten::_convolution",                           Chosen(conv::any)),
     ("aten::_embedding_bag",                         Of(embedding::bag)),
     ("aten::_embedding_bag_forward_only",            Of(embedding::bag)),
     ("aten::_fused_rms_norm",                        Of(norm::last_dims_native)),
@@ -124,13 +124,13 @@ pub(super) const OPS: &[(&str, RuleSource)] = &[
     ("aten::conj_physical",                          Fixed("... -> ...")),
     ("aten::constant_pad_nd",                        Of(spatial::pad)),
     ("aten::contiguous",                             Fixed("... -> ...")),
-    ("aten::conv1d",                                 Of(conv::convolution)),
-    ("aten::conv2d",                                 Of(conv::convolution)),
-    ("aten::conv3d",                                 Of(conv::convolution)),
-    ("aten::conv_transpose1d",                       Of(conv::transposed)),
-    ("aten::conv_transpose2d",                       Of(conv::transposed)),
-    ("aten::conv_transpose3d",                       Of(conv::transposed)),
-    ("aten::convolution",                            Of(conv::any)),
+    ("aten::conv1d",                                 Chosen(conv::convolution)),
+    ("aten::conv2d",                                 Chosen(conv::convolution)),
+    ("aten::conv3d",                                 Chosen(conv::convolution)),
+    ("aten::conv_transpose1d",                       Chosen(conv::transposed)),
+    ("aten::conv_transpose2d",                       Chosen(conv::transposed)),
+    ("aten::conv_transpose3d",                       Chosen(conv::transposed)),
+    ("aten::convolution",                            Chosen(conv::any)),
     ("aten::copy",                                   Fixed("..., ... -> ...")),
     ("aten::copysign",                               Fixed("..., ... -> ...")),
     ("aten::cos",                                    Fixed("... -> ...")),
@@ -247,7 +247,7 @@ pub(super) const OPS: &[(&str, RuleSource)] = &[
     ("aten::linalg_matmul",                          Of(matmul::matmul)),
     ("aten::linalg_norm",                            Of(reduce::statistic)),
     ("aten::linalg_vector_norm",                     Of(reduce::statistic)),
-    ("aten::linear",                                 Of(linear::linear)),
+    ("aten::linear",                                 Chosen(linear::linear)),
     ("aten::linspace",                               Of(pin_all)),
     ("aten::log",                                    Fixed("... -> ...")),
     ("aten::log10",                                  Fixed("... -> ...")),

@@ -20,6 +20,7 @@ pub(super) fn checked(checks: impl FnOnce()) -> BTreeSet<&'static str> {
 }
 
 /// A node being described.
+#[derive(Debug)]
 pub(super) struct Op {
     graph: Graph,
     name: String,

@@ -289,7 +289,7 @@ impl Reader {
         }
         let resolve = |id: &mut ValueId| *id = declared[id].0;
         graph.outputs.iter_mut().for_each(resolve);
-        for (_, argument) in graph.nodes.iter_mut().flat_map(|node| &mut node.arguments) {
+        for (_, argument) in graph.nodes_mut().iter_mut().flat_map(|node| &mut node.arguments) {
             match argument {
                 Argument::Value(id) => resolve(id),
                 Argument::Values(ids) => ids.iter_mut().flatten().for_each(resolve),

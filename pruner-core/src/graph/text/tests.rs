@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::graph::Dtype;
+use crate::ids::NodeId;
 
 const EXAMPLE: &str = r#"input v0: f32[2, 3, 8, 8] "x"
 param v1: f32[16, 3, 3, 3] "conv.weight"
@@ -53,8 +54,8 @@ fn a_value_that_was_added_after_a_node_keeps_its_id() {
 #[test]
 fn a_graph_that_names_values_it_does_not_have_prints_without_a_panic() {
     let mut graph: Graph = EXAMPLE.parse().expect("the example is well formed");
-    graph.nodes[0].results[0] = ValueId::new(99);
-    graph.nodes[0].arguments[0].1 = ValueId::new(98).into();
+    graph.node_mut(NodeId::new(0)).results[0] = ValueId::new(99);
+    graph.node_mut(NodeId::new(0)).arguments[0].1 = ValueId::new(98).into();
     graph.set_outputs(vec![ValueId::new(97)]);
     let text = graph.to_string();
     assert!(text.contains("v99: missing = aten::conv2d(input=v98"), "{text}");

@@ -22,16 +22,20 @@ impl Pattern {
         }
         expansion.solve(&tensors, &dims);
 
-        let mut rule = Builder::new(node);
-        for (factor, (name, mark)) in expansion.factors.iter().enumerate() {
+        let mut rule = Builder::with_capacity(node, expansion.factors.len());
+        for (factor, (name, mark)) in std::mem::take(&mut expansion.factors).into_iter().enumerate() {
             let size = expansion.sizes[factor];
             // What only absent tensors have can be of any size.
             let size = size.or_else(|| (!dims.iter().flatten().any(|term| term.mentions(factor))).then_some(1));
-            let size = size.ok_or_else(|| RuleError::Unsolved { node: node.describe(), factor: name.clone() })?;
-            rule.factor(name.as_str(), size, *mark);
+            match size {
+                Some(size) => _ = rule.factor(name, size, mark),
+                None => return Err(RuleError::Unsolved { node: node.describe(), factor: name }),
+            }
         }
-        for (tensor, terms) in tensors.iter().zip(dims) {
-            let terms = terms.into_iter().map(|term| expansion.indexed(node, term, &rule)).collect::<Result<_, _>>()?;
+        for (tensor, mut terms) in tensors.iter().zip(dims) {
+            for term in &mut terms {
+                expansion.index(node, term, &rule)?;
+            }
             match tensor.role {
                 Role::Operand(slot) => rule.slot(slot, terms),
                 Role::Result(_) => rule.result(terms),
@@ -41,9 +45,7 @@ impl Pattern {
             let argument = argument.clone();
             rule.rewrite(match size {
                 Size::One(expr) => Rewrite::Size { argument, term: expansion.term(expr) },
-                Size::List(list) => {
-                    Rewrite::Sizes { argument, terms: list.iter().flat_map(|expr| expansion.terms(expr)).collect() }
-                }
+                Size::List(list) => Rewrite::Sizes { argument, terms: expansion.terms(list) },
             });
         }
         if let Some(macs) = &self.macs {
@@ -118,18 +120,17 @@ impl<'p> Expansion<'p> {
                 if name.ellipsis { rank.map(|&(_, rank)| rank.max(0) as usize) } else { Some(1) }
             })
             .collect();
-        loop {
-            let open: Vec<_> = tensors.iter().filter_map(|tensor| tensor.open(&ranks)).collect();
-            let Some(&(name, rank)) = open.first() else { break };
+        while let Some((name, rank)) = tensors.iter().find_map(|tensor| tensor.open(&ranks)) {
             // The unnamed one is aligned at the right: the widest tensor tells its rank.
-            let aligned = open.iter().filter(|(other, _)| *other == name && pattern.names[name].text.is_empty());
-            ranks[name] = Some(aligned.map(|&(_, rank)| rank).max().unwrap_or(rank));
+            let aligned = tensors.iter().filter(|_| pattern.names[name].text.is_empty());
+            let aligned = aligned.filter_map(|tensor| tensor.open(&ranks)).filter(|(other, _)| *other == name);
+            ranks[name] = aligned.map(|(_, rank)| rank).chain([rank]).max();
         }
 
         let mut this = Self {
             names: &pattern.names,
+            factors: Vec::with_capacity(ranks.iter().flatten().sum()),
             spans: Vec::with_capacity(ranks.len()),
-            factors: Vec::new(),
             sizes: Vec::new(),
             slices: Vec::new(),
         };
@@ -142,7 +143,7 @@ impl<'p> Expansion<'p> {
             let start = this.factors.len();
             if name.ellipsis {
                 let stem = if name.text.is_empty() { "d" } else { &name.text };
-                this.factors.extend((0..rank).map(|dim| (format!("{stem}{dim}"), name.mark)));
+                this.factors.extend((0..rank).map(|dim| (numbered(stem, dim), name.mark)));
             } else {
                 this.factors.push((name.text.clone(), name.mark));
             }
@@ -165,12 +166,11 @@ impl<'p> Expansion<'p> {
                 terms.push(Term::Index(self.spans[*name].start, vec![(self.slices.len() - 1) as u32]));
                 continue;
             }
-            let all = self.terms(expr);
             // Operands of lower rank lack the first dimensions of the unnamed ellipsis.
             let shortens = matches!(expr, Expr::Name(name, _) if self.names[*name].text.is_empty());
-            let skip = if shortens && matches!(tensor.role, Role::Operand(_)) { missing.min(all.len()) } else { 0 };
+            let skip = if shortens && matches!(tensor.role, Role::Operand(_)) { missing.min(width(expr)) } else { 0 };
             missing -= skip;
-            terms.extend(all.into_iter().skip(skip));
+            self.extend(&mut terms, expr, skip);
         }
         if terms.len() == tensor.shape.len() {
             return Ok(terms);
@@ -183,33 +183,40 @@ impl<'p> Expansion<'p> {
         Err(RuleError::Rank { node: node.describe(), tensor: name, expected, found })
     }
 
-    /// The terms that a written one stands for: several for an ellipsis.
-    fn terms(&self, expr: &Expr) -> Vec<Term> {
+    /// Adds the terms that a written one stands for, several for an ellipsis, but for the first `skip` of them.
+    fn extend(&self, terms: &mut Vec<Term>, expr: &Expr, skip: usize) {
         match expr {
-            Expr::Name(name, _) => self.spans[*name].clone().map(Term::Factor).collect(),
-            expr => vec![self.term(expr)],
+            Expr::Name(name, _) => terms.extend(self.spans[*name].clone().skip(skip).map(Term::Factor)),
+            expr => terms.push(self.term(expr)),
         }
     }
 
+    /// The terms that written ones stand for.
+    fn terms(&self, exprs: &[Expr]) -> Vec<Term> {
+        let mut terms = Vec::with_capacity(exprs.len() + 1);
+        for expr in exprs {
+            self.extend(&mut terms, expr, 0);
+        }
+        terms
+    }
+
     fn term(&self, expr: &Expr) -> Term {
-        let all = |exprs: &[Expr]| exprs.iter().flat_map(|expr| self.terms(expr)).collect();
         match expr {
             Expr::Unit => Term::UNIT,
-            Expr::Name(name, _) if self.names[*name].ellipsis => Term::Product(self.terms(expr)),
+            Expr::Name(name, _) if self.names[*name].ellipsis => Term::Product(self.terms(std::slice::from_ref(expr))),
             Expr::Name(name, _) | Expr::Slice(name, ..) => Term::Factor(self.spans[*name].start),
-            Expr::Product(exprs) => Term::Product(all(exprs)),
-            Expr::Sum(exprs) => Term::Sum(all(exprs)),
+            Expr::Product(exprs) => Term::Product(self.terms(exprs)),
+            Expr::Sum(exprs) => Term::Sum(self.terms(exprs)),
         }
     }
 
     /// Finds the sizes of factors. A dimension of size 1 may be broadcast, so it tells something only of factors that
     /// no other dimension tells of.
     fn solve(&mut self, tensors: &[Tensor], dims: &[Vec<Term>]) {
-        let all: Vec<(&Term, i64)> = tensors
-            .iter()
-            .zip(dims)
-            .flat_map(|(tensor, terms)| terms.iter().zip(tensor.shape.iter().copied()))
-            .collect();
+        let mut all: Vec<(&Term, i64)> = Vec::with_capacity(dims.iter().map(Vec::len).sum());
+        for (tensor, terms) in tensors.iter().zip(dims) {
+            all.extend(terms.iter().zip(tensor.shape.iter().copied()));
+        }
         loop {
             while all.iter().any(|&(term, size)| size != 1 && self.learn(term, size)) {}
             if !all.iter().any(|&(term, size)| size == 1 && self.learn(term, size)) {
@@ -249,15 +256,16 @@ impl<'p> Expansion<'p> {
         }
     }
 
-    /// A term whose slice has become positions.
-    fn indexed(&self, node: &NodeView, term: Term, rule: &Builder) -> Result<Term, RuleError> {
-        let Term::Index(factor, place) = term else { return Ok(term) };
-        let size = rule.size(&Term::Factor(factor));
+    /// Makes positions of the slice that a term holds the place of.
+    fn index(&self, node: &NodeView, term: &mut Term, rule: &Builder) -> Result<(), RuleError> {
+        let Term::Index(factor, place) = term else { return Ok(()) };
+        let size = rule.size(&Term::Factor(*factor));
         if !(0..=i64::from(u32::MAX)).contains(&size) {
             return Err(node.unsupported(format!("a slice of {size} positions")));
         }
         let bounds = place.first().map_or([None; 3], |&place| self.slices[place as usize]);
-        Ok(Term::Index(factor, positions(bounds, size)))
+        *place = positions(bounds, size);
+        Ok(())
     }
 }
 
@@ -276,6 +284,17 @@ impl Expr {
     fn is_name(&self, place: usize) -> bool {
         matches!(self, Self::Name(name, _) if *name == place)
     }
+}
+
+/// The name of a dimension of an ellipsis.
+fn numbered(stem: &str, dim: usize) -> String {
+    let mut name = String::with_capacity(stem.len() + 2);
+    name.push_str(stem);
+    match u32::try_from(dim).ok().and_then(|dim| char::from_digit(dim, 10)) {
+        Some(digit) => name.push(digit),
+        None => name.push_str(&dim.to_string()),
+    }
+    name
 }
 
 /// The positions that a slice takes of `size`, as in Python.

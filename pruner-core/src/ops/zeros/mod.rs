@@ -91,10 +91,6 @@ pub fn zeros(node: &NodeView) -> Zeros {
 }
 
 /// Whether a node writes to what it reads, by the naming of libtorch.
-pub fn writes(node: &NodeView) -> bool {
-    is_in_place(node.op()) || writes_elsewhere(node)
-}
-
 fn is_in_place(op: &str) -> bool {
     let name = op.rsplit(':').next().unwrap_or_default();
     if name.ends_with("__") { name.starts_with("__i") } else { name.ends_with('_') }
@@ -120,8 +116,8 @@ fn of_operation<T: Copy>(table: &[(&str, T)], op: &str) -> Option<T> {
 /// The slots of what an operation gives no finite number of where it is zero, beside what a formula divides by.
 fn singular(node: &NodeView) -> Vec<usize> {
     match of_operation(table::SINGULAR, node.op()) {
-        Some(Singular::Always(argument)) => slots(node, argument),
-        Some(Singular::Where(argument, is)) if is(node) => slots(node, argument),
+        Some(Singular::Always(argument)) => slots(node, argument).collect(),
+        Some(Singular::Where(argument, is)) if is(node) => slots(node, argument).collect(),
         Some(Singular::Where(..)) | None => Vec::new(),
     }
 }
@@ -136,11 +132,11 @@ fn sum(node: &NodeView, text: &str, results: usize) -> Zeros {
 /// a product that never is.
 fn summands(node: &NodeView, text: &str, divisors: &mut Vec<usize>) -> Option<Vec<Vec<usize>>> {
     let mut products = Vec::new();
-    for summand in text.split('+').map(str::trim).filter(|summand| !summand.is_empty()) {
+    for summand in text.split('+').filter(|summand| !summand.is_empty()) {
         let (product, divisor) = summand.split_once('/').unwrap_or((summand, ""));
-        divisors.extend(divisor.split_whitespace().flat_map(|name| slots(node, name)));
+        divisors.extend(divisor.split_ascii_whitespace().flat_map(|name| slots(node, name)));
         let (mut factors, mut absent, mut zero) = (Vec::new(), true, false);
-        for names in product.split_whitespace() {
+        for names in product.split_ascii_whitespace() {
             let found = names.trim_end_matches('?').split('|').find_map(|name| Some((name, node.argument(name)?)));
             match found {
                 None if names.ends_with('?') => continue,
@@ -158,15 +154,15 @@ fn summands(node: &NodeView, text: &str, divisors: &mut Vec<usize>) -> Option<Ve
 }
 
 fn pieces(node: &NodeView, text: &str) -> Zeros {
-    let names = text.split_whitespace().map(|name| name.trim_end_matches('?'));
+    let names = text.split_ascii_whitespace().map(|name| name.trim_end_matches('?'));
     let products = names.flat_map(|name| slots(node, name)).map(|slot| vec![slot]).collect();
     Zeros { products: Some(products), pieces: true, results: node.results().len(), ..Zeros::default() }
 }
 
 /// The slots of the tensors of an argument.
-fn slots(node: &NodeView, name: &str) -> Vec<usize> {
-    let of_name = |&slot: &usize| node.slots()[slot].argument == name && node.operand(slot).is_some();
-    (0..node.slots().len()).filter(of_name).collect()
+fn slots<'n>(node: &'n NodeView, name: &'n str) -> impl Iterator<Item = usize> + 'n {
+    let slots = node.slots().iter().enumerate();
+    slots.filter(move |(_, slot)| slot.argument == name && slot.value.is_some()).map(|(slot, _)| slot)
 }
 
 fn number(argument: &Argument) -> Option<f64> {
