@@ -67,6 +67,23 @@ fn every_network_comes_back_from_its_archive() {
 }
 
 #[test]
+fn what_is_frozen_comes_back_frozen() {
+    let _alone = generator();
+    let net = Net::named("resnet18");
+    let frozen = |name: &str| name.starts_with("layer1.");
+    for (name, tensor) in net.module.named_tensors() {
+        let _ = tensor.set_requires_grad(tensor.requires_grad() && !frozen(&name));
+    }
+    let (_folder, loaded) = saved(&net.module, &net.inputs, Mode::Eval);
+    let trained = |module: &GraphModule| {
+        let tensors = module.named_tensors().into_iter();
+        tensors.filter(|(_, tensor)| tensor.requires_grad()).map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(trained(&loaded), trained(&net.module));
+    assert!(!trained(&loaded).is_empty() && trained(&loaded).iter().all(|name| !frozen(name)));
+}
+
+#[test]
 fn a_cut_network_is_saved_with_the_batch_of_the_sample_inputs() {
     let _alone = generator();
     let mut net = Net::manifold();

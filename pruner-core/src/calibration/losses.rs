@@ -9,13 +9,13 @@ use tch::{Kind, Reduction, TchError, Tensor};
 #[serde(rename_all = "kebab-case")]
 pub enum NamedLoss {
     /// The mean cross-entropy of logits: targets are the numbers of classes, of the shape of the logits less their dimension of classes, which
-    /// is the second or else the last.
+    /// is the second or else the last. A target of -100 adds nothing to the sum, and counts in the mean.
     #[default]
     CrossEntropy,
     /// The mean squared error; targets have the shape of the output.
     Mse,
     /// The mean cross-entropy of the logits `[samples, tokens, vocabulary]` of each token for the token after it; targets are the
-    /// tokens, `[samples, tokens]`.
+    /// tokens, `[samples, tokens]`. A token of -100, as of padding, adds nothing to the sum, and counts in the mean.
     NextToken,
 }
 
@@ -50,8 +50,11 @@ impl NamedLoss {
     }
 }
 
+/// The mean over all targets, those that are ignored among them, so that what batches add to a gradient does not depend on how many are.
 fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor, TchError> {
-    logits.f_cross_entropy_loss(target, None::<Tensor>, Reduction::Mean, -100, 0.0)
+    const IGNORED: i64 = -100;
+    let sum = logits.f_cross_entropy_loss(target, None::<Tensor>, Reduction::Sum, IGNORED, 0.0)?;
+    sum.f_div_scalar(target.numel() as f64)
 }
 
 fn list(tensors: &[Tensor]) -> String {
@@ -86,6 +89,20 @@ mod tests {
         }
         let sure = loss(NamedLoss::CrossEntropy, tensor(&[30.0, 0.0], &[1, 2]), classes(&[0]));
         assert!(sure.expect("it is a loss") < 1e-6);
+    }
+
+    #[test]
+    fn batches_add_up_however_many_of_their_targets_are_ignored() {
+        let logits = tensor(&[1.0, 0.0, 0.0, 3.0, 2.0, 0.0, 0.0, 1.0], &[4, 2]);
+        let targets = Tensor::from_slice(&[0_i64, -100, -100, 0]);
+        let of = |start, len| {
+            let found = loss(NamedLoss::CrossEntropy, logits.narrow(0, start, len), targets.narrow(0, start, len));
+            len as f64 * found.expect("it is a loss")
+        };
+        let alone = (1.0 + (-1.0_f64).exp()).ln() + (1.0 + 1.0_f64.exp()).ln();
+        for parts in [of(0, 4), of(0, 1) + of(1, 3), of(0, 3) + of(3, 1)] {
+            assert!((parts - alone).abs() < 1e-6, "{parts}, not {alone}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl<'a> Readers<'a> {
             let dim = result.iter().position(|term| *term == terms[dim])?;
             return self.side_at_reader(*reordered, dim, axis);
         }
-        if known.form.uses.sums_over(terms.get(dim)?, &|factor| factors[factor].contains(axis)) {
+        if dim < terms.len() && known.form.uses.sums_over(terms, dim, &|factor| factors[factor].contains(axis)) {
             return Some(Side::Input);
         }
         known.form.uses.sums(slot).then_some(Side::Output)

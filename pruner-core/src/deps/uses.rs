@@ -46,8 +46,8 @@ impl Uses {
         };
         let of = (0..rule.factors.len()).map(of_factor).collect();
         let mut uses = Self { of, sums: Vec::new(), slots, tensors, has };
-        let sums = |terms: &Option<Vec<Term>>| terms.iter().flatten().any(|term| uses.sums_over(term, &|_| true));
-        uses.sums = rule.operands.iter().map(sums).collect();
+        let sums = |terms: &[Term]| (0..terms.len()).any(|dim| uses.sums_over(terms, dim, &|_| true));
+        uses.sums = rule.operands.iter().map(|terms| terms.as_deref().is_some_and(sums)).collect();
         uses
     }
 
@@ -56,13 +56,15 @@ impl Uses {
         self.sums[slot]
     }
 
-    /// Whether a term has factors that `of` tells, and the node sums over all of them.
-    pub(super) fn sums_over(&self, term: &Term, of: &dyn Fn(usize) -> bool) -> bool {
+    /// Whether a dimension of an operand has factors that `of` tells, and the node sums over all of them. A factor that an earlier
+    /// dimension has, too, is summed over and made anew, as in the recurrent weights of a cell.
+    pub(super) fn sums_over(&self, terms: &[Term], dim: usize, of: &dyn Fn(usize) -> bool) -> bool {
+        let recurs = |factor| terms[..dim].iter().any(|earlier| earlier.mentions(factor));
         let (mut any, mut kept) = (false, false);
-        term.each_factor(&mut |factor| {
+        terms[dim].each_factor(&mut |factor| {
             if of(factor) {
                 any = true;
-                kept |= self.of(factor) == Use::Kept;
+                kept |= self.of(factor) == Use::Kept && !recurs(factor);
             }
         });
         any && !kept

@@ -39,15 +39,15 @@ pub enum LoadError {
 }
 
 impl GraphModule {
-    /// A network of an exported program, its tensors copied to `device`. Parameters take gradients. Warnings of the program
-    /// are those of the network.
+    /// A network of an exported program, its tensors copied to `device`. Parameters take gradients if they did when they were exported.
+    /// Warnings of the program are those of the network.
     pub fn load(program: &Pt2, device: Device) -> Result<Self, LoadError> {
         let mut tensors = BTreeMap::new();
         for (id, value) in program.graph().stored() {
             let failed = |source| LoadError::Tensor { name: value.name.clone(), source };
             let (stored, bytes) = program.tensor(id).ok_or_else(|| LoadError::Missing { name: value.name.clone() })?;
             let tensor = tch::no_grad(|| tensor(stored, bytes, device)).map_err(failed)?;
-            let trained = value.origin == Origin::Parameter && stored.meta.dtype.is_float();
+            let trained = value.origin == Origin::Parameter && stored.requires_grad && stored.meta.dtype.is_float();
             tensors.insert(id, if trained { tensor.set_requires_grad(true) } else { tensor });
         }
         let mut module = Self::new(program.graph().clone(), tensors, device)?;

@@ -23,6 +23,8 @@ pub struct StoredTensor {
     pub strides: Vec<i64>,
     /// The elements before the first.
     pub offset: i64,
+    /// Whether it takes gradients.
+    pub requires_grad: bool,
 }
 
 impl StoredTensor {
@@ -47,8 +49,8 @@ impl StoredTensor {
         if shape.len() != strides.len() {
             return Err(wrong(format!("{} sizes and {} strides", shape.len(), strides.len())));
         }
-        let tensor =
-            Self { entry, meta: TensorMeta { shape, dtype }, strides, offset: fixed(&meta.storage_offset.value)? };
+        let (offset, requires_grad) = (fixed(&meta.storage_offset.value)?, meta.requires_grad);
+        let tensor = Self { entry, meta: TensorMeta { shape, dtype }, strides, offset, requires_grad };
         let needed = tensor.extent().and_then(|elements| elements.checked_mul(dtype.bytes() as i64));
         match needed {
             Some(needed) if needed as u64 <= bytes as u64 => Ok(tensor),
@@ -79,7 +81,8 @@ impl StoredTensor {
         let shape: Vec<_> = sizes.map(|(&size, stay)| stay.as_ref().map_or(size, |stay| stay.len() as i64)).collect();
         let order: Vec<i64> = self.strides.clone();
         let strides = strides::dense(&shape, &order);
-        Self { entry: self.entry.clone(), meta: TensorMeta { shape, dtype: self.meta.dtype }, strides, offset: 0 }
+        let meta = TensorMeta { shape, dtype: self.meta.dtype };
+        Self { entry: self.entry.clone(), meta, strides, offset: 0, requires_grad: self.requires_grad }
     }
 
     /// The bytes that the tensor of [`cut`](Self::cut) takes.
@@ -261,7 +264,7 @@ mod tests {
 
     fn tensor(shape: &[i64], strides: &[i64], offset: i64) -> StoredTensor {
         let meta = TensorMeta { shape: shape.to_vec(), dtype: Dtype::U8 };
-        StoredTensor { entry: "weight_0".to_owned(), meta, strides: strides.to_vec(), offset }
+        StoredTensor { entry: "weight_0".to_owned(), meta, strides: strides.to_vec(), offset, requires_grad: true }
     }
 
     #[track_caller]

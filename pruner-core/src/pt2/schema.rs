@@ -177,6 +177,7 @@ pub(super) struct SubGraph<'a> {
 #[serde(bound(deserialize = "'de: 'a"))]
 pub(super) struct TensorMeta<'a> {
     pub(super) dtype: u32,
+    pub(super) requires_grad: bool,
     pub(super) sizes: Vec<Spanned<'a, SymInt>>,
     pub(super) strides: Vec<Spanned<'a, SymInt>>,
     pub(super) storage_offset: Spanned<'a, SymInt>,

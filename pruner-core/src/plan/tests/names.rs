@@ -125,3 +125,26 @@ return v9
     assert_eq!(ignored(&groups, "fc2:out"), ["fc2.weight:0"]);
     assert_eq!(ignored(&groups, "fc3:in"), ["fc2.weight:0"]);
 }
+
+#[test]
+fn a_recurrent_layer_reads_what_it_gives_on() {
+    let analysis = analysis(
+        r#"
+input v0: f32[7, 2, 3] "x"
+const v1: f32[1, 2, 5] "h0"
+const v2: f32[1, 2, 5] "c0"
+param v3: f32[20, 3] "w_ih"
+param v4: f32[20, 5] "w_hh"
+param v5: f32[20] "b_ih"
+param v6: f32[20] "b_hh"
+param v7: f32[4, 5] "head.weight"
+v8: f32[7, 2, 5], v9: f32[1, 2, 5], v10: f32[1, 2, 5] = aten::lstm.input(input=v0, hx=[v1, v2], params=[v3, v4, v5, v6], has_biases=true, num_layers=1, dropout=0.0, train=false, bidirectional=false, batch_first=false)
+v11: f32[7, 2, 4] = aten::linear(input=v8, weight=v7, bias=none)
+return v11
+"#,
+    );
+    let groups = groups(&analysis);
+    for name in ["w_hh:in", "w_hh:out", "w_ih:out", "head:in"] {
+        assert!(ignored(&groups, name).contains(&"w_ih:0".to_owned()), "{name}: {:?}", ignored(&groups, name));
+    }
+}
