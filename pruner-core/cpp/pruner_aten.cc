@@ -914,6 +914,15 @@ char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out) {
   })
 }
 
+char *pa_tensor_parts(const at::Tensor *tensor, at::Tensor **data, at::Tensor **grad) {
+  PA_GUARD({
+    TORCH_CHECK(tensor->defined(), "the tensor is undefined");
+    bool has_grad = tensor->requires_grad() && tensor->is_leaf() && tensor->grad().defined();
+    *grad = has_grad ? new at::Tensor(tensor->grad()) : nullptr;
+    *data = new at::Tensor(tensor->variable_data());
+  })
+}
+
 char *pa_tensor_set_grad(at::Tensor *tensor, const at::Tensor *grad) {
   PA_GUARD({ tensor->mutable_grad() = grad == nullptr ? at::Tensor() : *grad; })
 }
@@ -988,13 +997,13 @@ char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, con
 }
 
 char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int64_t outer, int64_t inner,
-                     at::Tensor **of_outer, at::Tensor **of_inner) {
+                     double *of_outer, double *of_inner) {
   PA_GUARD({
     at::NoGradGuard no_grad;
     auto what = static_cast<pa::Form>(form);
     bool wide = a->scalar_type() == at::kDouble || (b && b->scalar_type() == at::kDouble);
     at::ScalarType kind = wide ? at::kDouble : at::kFloat;
-    auto plain = [&](const at::Tensor &tensor) { return tensor.detach().to(kind).contiguous(); };
+    auto plain = [&](const at::Tensor &tensor) { return tensor.to(kind).contiguous(); };
     TORCH_CHECK(inner >= 0 && inner < a->dim() && outer < inner, "there are no dimensions ", outer, " and ", inner,
                 " of a tensor of shape ", a->sizes());
     TORCH_CHECK(pa::reads_other(what) == (b != nullptr), "the form takes another number of tensors");
@@ -1003,15 +1012,10 @@ char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int
     at::Tensor first = plain(*a);
     at::Tensor second = b ? plain(*b) : at::Tensor();
     const at::Tensor *other = b ? &second : nullptr;
-    at::Tensor rows = outer < 0 ? at::Tensor() : at::zeros({a->size(outer)}, at::kDouble);
-    at::Tensor columns = at::zeros({a->size(inner)}, at::kDouble);
-    at::Tensor *of_rows = outer < 0 ? nullptr : &rows;
     if (wide)
-      pa::fold_as<double>(what, first, other, outer, inner, of_rows, columns);
+      pa::fold_as<double>(what, first, other, outer, inner, of_outer, of_inner);
     else
-      pa::fold_as<float>(what, first, other, outer, inner, of_rows, columns);
-    *of_outer = new at::Tensor(rows);
-    *of_inner = new at::Tensor(columns);
+      pa::fold_as<float>(what, first, other, outer, inner, of_outer, of_inner);
   })
 }
 

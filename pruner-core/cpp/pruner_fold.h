@@ -121,10 +121,10 @@ template <Form form, typename T> struct Fold {
   }
 };
 
-// The folds for the dimensions `outer` and `inner` of contiguous tensors, `outer` < `inner`; an `outer` of -1 is none.
+// Adds the folds for the dimensions `outer` and `inner` of contiguous tensors, `outer` < `inner`; an `outer` of -1 is none.
 template <Form form, typename T>
-void fold(const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, at::Tensor *of_outer,
-          at::Tensor &of_inner) {
+void fold(const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, double *of_outer,
+          double *of_inner) {
   auto product = [&](int64_t from, int64_t to) {
     return std::accumulate(a.sizes().begin() + from, a.sizes().begin() + to, int64_t(1), std::multiplies<>());
   };
@@ -134,21 +134,19 @@ void fold(const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner
   std::vector<double> of_rows(rows), of_columns(length * behind);
   Fold<form, T> matrix{a.const_data_ptr<T>(), b ? b->const_data_ptr<T>() : nullptr, rows, length * behind};
   matrix.run(of_rows.data(), of_columns.data());
-  auto *columns = of_inner.data_ptr<double>();
   for (int64_t at = 0; at < length; ++at)
     for (int64_t k = at * behind; k < (at + 1) * behind; ++k)
-      columns[at] = combined<form, double>(columns[at], of_columns[k]);
-  if (of_outer) {
-    auto *out = of_outer->data_ptr<double>();
+      of_inner[at] = combined<form, double>(of_inner[at], of_columns[k]);
+  if (outer >= 0) {
     int64_t between = product(outer + 1, inner), size = a.size(outer);
     for (int64_t at = 0; at < rows; ++at)
-      out[at / between % size] = combined<form, double>(out[at / between % size], of_rows[at]);
+      of_outer[at / between % size] = combined<form, double>(of_outer[at / between % size], of_rows[at]);
   }
 }
 
 template <typename T>
-void fold_as(Form form, const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, at::Tensor *of_outer,
-             at::Tensor &of_inner) {
+void fold_as(Form form, const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, double *of_outer,
+             double *of_inner) {
   switch (form) {
   case Form::Abs:
     return fold<Form::Abs, T>(a, b, outer, inner, of_outer, of_inner);
