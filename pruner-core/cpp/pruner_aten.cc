@@ -917,7 +917,7 @@ char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out) {
 char *pa_tensor_parts(const at::Tensor *tensor, at::Tensor **data, at::Tensor **grad) {
   PA_GUARD({
     TORCH_CHECK(tensor->defined(), "the tensor is undefined");
-    bool has_grad = tensor->requires_grad() && tensor->is_leaf() && tensor->grad().defined();
+    bool has_grad = tensor->is_leaf() && tensor->grad().defined();
     *grad = has_grad ? new at::Tensor(tensor->grad()) : nullptr;
     *data = new at::Tensor(tensor->variable_data());
   })
@@ -989,7 +989,7 @@ char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, con
         TORCH_CHECK(index >= 0 && index < tensor->size(dim), "there is no slice ", index, " in dimension ", dim,
                     " of size ", tensor->size(dim));
     }
-    at::Tensor data = tensor->detach();
+    const at::Tensor &data = *tensor;
     bool one_pass = data.is_cpu() && is_plain(data) && data.is_non_overlapping_and_dense() && !data.is_conj() &&
                     !data.is_neg();
     *out = new at::Tensor(one_pass ? pa::gather_in_one_pass(data, lists) : pa::gather_by_dimension(data, lists));

@@ -101,7 +101,7 @@ const char *pa_trace_note(const pa_trace *trace, size_t index);
 char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out);
 // The tensor's data becomes that of `data`, of any shape, and its gradient `grad`, which may be null.
 char *pa_tensor_replace(at::Tensor *tensor, const at::Tensor *data, const at::Tensor *grad);
-// The tensor's data as a tensor outside of the autograd graph and, where it is a leaf that takes gradients, its gradient, or null.
+// The tensor's data as a tensor outside of the autograd graph, and the gradient that it has as a leaf, or null.
 char *pa_tensor_parts(const at::Tensor *tensor, at::Tensor **data, at::Tensor **grad);
 char *pa_tensor_set_grad(at::Tensor *tensor, const at::Tensor *grad);
 // The slices at `kept[d][0..kept_len[d]]` of every dimension `d`; a null list keeps all.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <ATen/ATen.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -139,11 +140,12 @@ constexpr int64_t long_stretch = 256;
 
 // How a row of `length` blocks is copied of which those at `kept` stay.
 inline std::unique_ptr<Row> row_of(c10::ArrayRef<int64_t> kept, int64_t block, int64_t length) {
-  auto runs = std::make_unique<Runs>(kept, block);
+  auto count = static_cast<int64_t>(kept.size()), runs = std::min<int64_t>(count, 1);
+  for (int64_t i = 1; i < count; ++i)
+    runs += kept[i] != kept[i - 1] + 1;
   // Short runs of any length take longer than their blocks one by one.
-  bool is_short = block * static_cast<int64_t>(kept.size()) < long_stretch * static_cast<int64_t>(runs->runs.size());
-  if (!is_short || block * length > std::numeric_limits<uint32_t>::max())
-    return runs;
+  if (block * count >= long_stretch * runs || block * length > std::numeric_limits<uint32_t>::max())
+    return std::make_unique<Runs>(kept, block);
   switch (block) {
   case 1:
     return std::make_unique<Blocks<1>>(kept);
@@ -174,7 +176,7 @@ inline std::unique_ptr<Row> row_of(c10::ArrayRef<int64_t> kept, int64_t block, i
   case 196:
     return std::make_unique<Blocks<196>>(kept);
   default:
-    return runs;
+    return std::make_unique<Runs>(kept, block);
   }
 }
 
@@ -202,7 +204,7 @@ inline at::Tensor gather_in_one_pass(const at::Tensor &tensor, const Kept &kept)
     strides[order[place]] = stride;
     stride *= std::max<int64_t>(sizes[order[place]], 1);
   }
-  at::Tensor result = at::empty_strided(sizes, strides, tensor.options());
+  at::Tensor result = at::detail::empty_strided_cpu(sizes, strides, tensor.options());
   if (result.numel() == 0)
     return result;
 

@@ -25,8 +25,7 @@ impl Terms {
         counted: impl Fn(&Member) -> bool,
         finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<Option<Tensor>, ImportanceError> {
-        let members: Vec<&Member> =
-            group.members().iter().filter(|member| member.trained && counted(member)).collect();
+        let members: Vec<&Member> = group.members().iter().filter(|member| member.trained && counted(member)).collect();
         let (form, size) = (self.form, group.size());
         let score = if self.reduction == Reduction::None {
             let fold = weights.fold_together(&members, size, form, self.by)?;

@@ -96,7 +96,7 @@ pub fn replace(variable: &Tensor, data: &Tensor, grad: Option<&Tensor>) -> Resul
     check(unsafe { pa_tensor_replace(variable.as_ptr().cast_mut(), data.as_ptr(), grad) })
 }
 
-/// The data of a variable as a tensor outside of the autograd graph that shares its memory, and the gradient that it has as a leaf.
+/// The data of a variable as a tensor outside of the autograd graph that shares its memory, and the gradient that it has.
 pub(crate) fn parts(variable: &Tensor) -> Result<(Tensor, Option<Tensor>), AtenError> {
     let (mut data, mut grad) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: the tensor is borrowed through the call; those that come are new and ours.

@@ -50,7 +50,7 @@ impl Weights {
     /// Adds the tensor of `value`, with the gradient that it has.
     pub fn insert(&mut self, value: ValueId, tensor: &Tensor) -> Result<(), ImportanceError> {
         let (data, gradient) = aten::parts(tensor)?;
-        let gradient = match gradient {
+        let gradient = match gradient.filter(|_| tensor.requires_grad()) {
             Some(gradient) if gradient.is_sparse() => Some(gradient.f_detach()?.f_to_dense(None, false)?),
             Some(gradient) => Some(gradient.f_detach()?),
             None => None,
