@@ -1,13 +1,12 @@
 #include "pruner_aten.h"
 #include "pruner_fold.h"
+#include "pruner_gather.h"
 
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <cstring>
 #include <mutex>
-#include <limits>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -915,6 +914,15 @@ char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out) {
   })
 }
 
+char *pa_tensor_parts(const at::Tensor *tensor, at::Tensor **data, at::Tensor **grad) {
+  PA_GUARD({
+    TORCH_CHECK(tensor->defined(), "the tensor is undefined");
+    bool has_grad = tensor->is_leaf() && tensor->grad().defined();
+    *grad = has_grad ? new at::Tensor(tensor->grad()) : nullptr;
+    *data = new at::Tensor(tensor->variable_data());
+  })
+}
+
 char *pa_tensor_set_grad(at::Tensor *tensor, const at::Tensor *grad) {
   PA_GUARD({ tensor->mutable_grad() = grad == nullptr ? at::Tensor() : *grad; })
 }
@@ -965,189 +973,14 @@ char *pa_random_set_state(int32_t gpu, const at::Tensor *state) {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Slices of all dimensions at once
-
-namespace {
-
-struct Run {
-  int64_t from;
-  int64_t to;
-  int64_t bytes;
-};
-
-// Dimensions from the one whose neighbours lie furthest apart to the one whose lie next to each other.
-std::vector<int64_t> outermost_first(const at::Tensor &tensor) {
-  std::vector<int64_t> order(tensor.dim());
-  std::iota(order.begin(), order.end(), 0);
-  auto strides = tensor.strides();
-  auto format = tensor.suggest_memory_format();
-  if (tensor.is_contiguous(format)) {
-    if (format == at::MemoryFormat::ChannelsLast || format == at::MemoryFormat::ChannelsLast3d) {
-      std::rotate(order.begin() + 1, order.begin() + 2, order.end());
-    }
-    return order;
-  }
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return strides[a] > strides[b]; });
-  return order;
-}
-
-// Blocks of one length, known to the compiler where it is short and common, as a 3×3 kernel is; `from` + an offset is where one
-// begins.
-template <size_t bytes> void copy_blocks(char *to, const char *from, const std::vector<uint32_t> &offsets) {
-  for (uint32_t offset : offsets) {
-    std::memcpy(to, from + offset, bytes);
-    to += bytes;
-  }
-}
-
-using CopyBlocks = void (*)(char *to, const char *from, const std::vector<uint32_t> &offsets);
-
-CopyBlocks copy_of_blocks(int64_t bytes) {
-  switch (bytes) {
-  case 1:
-    return copy_blocks<1>;
-  case 2:
-    return copy_blocks<2>;
-  case 4:
-    return copy_blocks<4>;
-  case 8:
-    return copy_blocks<8>;
-  case 16:
-    return copy_blocks<16>;
-  case 18:
-    return copy_blocks<18>;
-  case 32:
-    return copy_blocks<32>;
-  case 36:
-    return copy_blocks<36>;
-  case 64:
-    return copy_blocks<64>;
-  case 72:
-    return copy_blocks<72>;
-  case 100:
-    return copy_blocks<100>;
-  case 196:
-    return copy_blocks<196>;
-  default:
-    return nullptr;
-  }
-}
-
-void copy_runs(char *to, const char *from, const std::vector<Run> &runs) {
-  for (const Run &run : runs)
-    std::memcpy(to + run.to, from + run.from, run.bytes);
-}
-
-using Kept = std::vector<std::optional<c10::ArrayRef<int64_t>>>;
-
-at::Tensor gather_by_dimension(const at::Tensor &tensor, const Kept &kept) {
-  at::Tensor result = tensor;
-  for (size_t dim = 0; dim < kept.size(); ++dim)
-    if (kept[dim])
-      result = result.index_select(
-          dim, at::tensor(*kept[dim], at::TensorOptions().dtype(at::kLong)).to(tensor.device(), /*non_blocking=*/true));
-  if (result.unsafeGetTensorImpl() == tensor.unsafeGetTensorImpl())
-    return tensor.clone();
-  return result.contiguous(tensor.suggest_memory_format());
-}
-
-at::Tensor gather_in_one_pass(const at::Tensor &tensor, const Kept &kept) {
-  auto order = outermost_first(tensor);
-  auto rank = static_cast<int64_t>(order.size());
-  std::vector<int64_t> sizes = tensor.sizes().vec();
-  for (int64_t dim = 0; dim < rank; ++dim)
-    if (kept[dim])
-      sizes[dim] = static_cast<int64_t>(kept[dim]->size());
-  std::vector<int64_t> strides(rank);
-  int64_t stride = 1;
-  for (int64_t place = rank - 1; place >= 0; --place) {
-    strides[order[place]] = stride;
-    stride *= std::max<int64_t>(sizes[order[place]], 1);
-  }
-  at::Tensor result = at::empty_strided(sizes, strides, tensor.options());
-  if (result.numel() == 0)
-    return result;
-
-  // Inside the innermost dimension that is cut everything is kept: blocks, of which neighbours join to runs.
-  int64_t cut = rank - 1;
-  while (cut >= 0 && !kept[order[cut]])
-    --cut;
-  int64_t block = tensor.element_size();
-  for (int64_t place = cut + 1; place < rank; ++place)
-    block *= sizes[order[place]];
-  std::vector<Run> runs;
-  if (cut < 0) {
-    runs.push_back({0, 0, block});
-  } else {
-    auto indices = *kept[order[cut]];
-    for (size_t i = 0; i < indices.size(); ++i) {
-      if (!runs.empty() && runs.back().from + runs.back().bytes == indices[i] * block)
-        runs.back().bytes += block;
-      else
-        runs.push_back({indices[i] * block, static_cast<int64_t>(i) * block, block});
-    }
-  }
-  int64_t from_row = cut < 0 ? block : block * tensor.size(order[cut]);
-  int64_t to_row = cut < 0 ? block : block * sizes[order[cut]];
-  auto run_count = static_cast<int64_t>(runs.size());
-  // Short runs of any length take longer than their blocks one by one.
-  constexpr int64_t short_run = 256;
-  CopyBlocks copy_block = nullptr;
-  std::vector<uint32_t> blocks;
-  if (cut >= 0 && to_row < short_run * run_count && from_row <= std::numeric_limits<uint32_t>::max())
-    copy_block = copy_of_blocks(block);
-  if (copy_block != nullptr)
-    for (int64_t index : *kept[order[cut]])
-      blocks.push_back(static_cast<uint32_t>(index * block));
-
-  // The dimensions outside of it: where each row of runs begins in the source.
-  std::vector<int64_t> rows{0};
-  int64_t scale = from_row;
-  for (int64_t place = cut - 1; place >= 0; --place) {
-    int64_t dim = order[place];
-    std::vector<int64_t> next;
-    next.reserve(rows.size() * sizes[dim]);
-    for (int64_t i = 0; i < sizes[dim]; ++i) {
-      int64_t index = kept[dim] ? (*kept[dim])[i] : i;
-      for (int64_t row : rows)
-        next.push_back(index * scale + row);
-    }
-    rows = std::move(next);
-    scale *= tensor.size(dim);
-  }
-
-  const char *from = static_cast<const char *>(tensor.const_data_ptr());
-  char *to = static_cast<char *>(result.mutable_data_ptr());
-  constexpr int64_t grain_bytes = 1 << 16;
-  auto row_count = static_cast<int64_t>(rows.size());
-  if (row_count > 1 || copy_block != nullptr) {
-    at::parallel_for(0, row_count, std::max<int64_t>(grain_bytes / to_row, 1), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        if (copy_block != nullptr)
-          copy_block(to + row * to_row, from + rows[row], blocks);
-        else
-          copy_runs(to + row * to_row, from + rows[row], runs);
-      }
-    });
-  } else {
-    const char *row = from + rows[0];
-    int64_t grain = std::max<int64_t>(grain_bytes / std::max<int64_t>(to_row / run_count, 1), 1);
-    at::parallel_for(0, run_count, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t run = begin; run < end; ++run)
-        std::memcpy(to + runs[run].to, row + runs[run].from, runs[run].bytes);
-    });
-  }
-  return result;
-}
-
-} // namespace
+// Slices of all dimensions at once, and folds over all but one
 
 char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, const size_t *kept_len, size_t ndim,
                        at::Tensor **out) {
   PA_GUARD({
     at::NoGradGuard no_grad;
     TORCH_CHECK(static_cast<int64_t>(ndim) == tensor->dim(), "the tensor has ", tensor->dim(), " dimensions, not ", ndim);
-    Kept lists(ndim);
+    pa::Kept lists(ndim);
     for (size_t dim = 0; dim < ndim; ++dim) {
       if (kept[dim] == nullptr)
         continue;
@@ -1156,21 +989,21 @@ char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, con
         TORCH_CHECK(index >= 0 && index < tensor->size(dim), "there is no slice ", index, " in dimension ", dim,
                     " of size ", tensor->size(dim));
     }
-    at::Tensor data = tensor->detach();
+    const at::Tensor &data = *tensor;
     bool one_pass = data.is_cpu() && is_plain(data) && data.is_non_overlapping_and_dense() && !data.is_conj() &&
                     !data.is_neg();
-    *out = new at::Tensor(one_pass ? gather_in_one_pass(data, lists) : gather_by_dimension(data, lists));
+    *out = new at::Tensor(one_pass ? pa::gather_in_one_pass(data, lists) : pa::gather_by_dimension(data, lists));
   })
 }
 
 char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int64_t outer, int64_t inner,
-                     at::Tensor **of_outer, at::Tensor **of_inner) {
+                     double *of_outer, double *of_inner) {
   PA_GUARD({
     at::NoGradGuard no_grad;
     auto what = static_cast<pa::Form>(form);
     bool wide = a->scalar_type() == at::kDouble || (b && b->scalar_type() == at::kDouble);
     at::ScalarType kind = wide ? at::kDouble : at::kFloat;
-    auto plain = [&](const at::Tensor &tensor) { return tensor.detach().to(kind).contiguous(); };
+    auto plain = [&](const at::Tensor &tensor) { return tensor.to(kind).contiguous(); };
     TORCH_CHECK(inner >= 0 && inner < a->dim() && outer < inner, "there are no dimensions ", outer, " and ", inner,
                 " of a tensor of shape ", a->sizes());
     TORCH_CHECK(pa::reads_other(what) == (b != nullptr), "the form takes another number of tensors");
@@ -1179,15 +1012,10 @@ char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int
     at::Tensor first = plain(*a);
     at::Tensor second = b ? plain(*b) : at::Tensor();
     const at::Tensor *other = b ? &second : nullptr;
-    at::Tensor rows = outer < 0 ? at::Tensor() : at::zeros({a->size(outer)}, at::kDouble);
-    at::Tensor columns = at::zeros({a->size(inner)}, at::kDouble);
-    at::Tensor *of_rows = outer < 0 ? nullptr : &rows;
     if (wide)
-      pa::fold_as<double>(what, first, other, outer, inner, of_rows, columns);
+      pa::fold_as<double>(what, first, other, outer, inner, of_outer, of_inner);
     else
-      pa::fold_as<float>(what, first, other, outer, inner, of_rows, columns);
-    *of_outer = new at::Tensor(rows);
-    *of_inner = new at::Tensor(columns);
+      pa::fold_as<float>(what, first, other, outer, inner, of_outer, of_inner);
   })
 }
 

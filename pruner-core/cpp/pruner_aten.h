@@ -101,14 +101,16 @@ const char *pa_trace_note(const pa_trace *trace, size_t index);
 char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out);
 // The tensor's data becomes that of `data`, of any shape, and its gradient `grad`, which may be null.
 char *pa_tensor_replace(at::Tensor *tensor, const at::Tensor *data, const at::Tensor *grad);
+// The tensor's data as a tensor outside of the autograd graph, and the gradient that it has as a leaf, or null.
+char *pa_tensor_parts(const at::Tensor *tensor, at::Tensor **data, at::Tensor **grad);
 char *pa_tensor_set_grad(at::Tensor *tensor, const at::Tensor *grad);
 // The slices at `kept[d][0..kept_len[d]]` of every dimension `d`; a null list keeps all.
 char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, const size_t *kept_len, size_t ndim,
                        at::Tensor **out);
-// The folds, in double precision, of tensors on the CPU over all dimensions but one, for `inner` and, unless it is negative,
-// for `outer`, which is less. `form` is a `pa::Form`; `b` is null where it reads one tensor.
+// Adds the folds of tensors on the CPU over all dimensions but one, for `inner` and, unless it is negative, for `outer`, which
+// is less, to as many numbers as the dimension has positions. `form` is a `pa::Form`; `b` is null where it reads one tensor.
 char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int64_t outer, int64_t inner,
-                     at::Tensor **of_outer, at::Tensor **of_inner);
+                     double *of_outer, double *of_inner);
 // What the generator that operators draw from will draw: of the CPU where `gpu` is negative, else of that GPU.
 char *pa_random_state(int32_t gpu, at::Tensor **out);
 char *pa_random_set_state(int32_t gpu, const at::Tensor *state);

@@ -12,6 +12,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "pruner_clones.h"
+
 namespace pa {
 
 // What is folded of an element `a` and of another tensor's `b` at the same place.
@@ -55,31 +57,43 @@ template <Form form, typename T> struct Fold {
   static constexpr int64_t rows_of_block = 16;
   // Chunks are cut by the size of the matrix alone, so that the result is the same on any number of threads.
   static constexpr int64_t chunks_max = 64;
-  static constexpr int64_t chunk_min = 1 << 15;
+  static constexpr int64_t chunk_min = 1 << 17;
 
-  double row(int64_t at, T *column) const {
-    const T *from = a + at * columns;
-    const T *other = b ? b + at * columns : from;
+  // Folds a row, and every element of it into its column.
+  PA_CLONES static double row(const T *__restrict from, const T *__restrict other, int64_t columns, T *__restrict column) {
     double whole = 0;
     for (int64_t start = 0; start < columns; start += block) {
       int64_t end = std::min(start + block, columns);
-      std::array<T, lanes> sums{};
       int64_t k = start;
-      for (; k + lanes <= end; k += lanes)
-        for (int64_t lane = 0; lane < lanes; ++lane) {
-          T value = term<form, T>(from[k + lane], other[k + lane]);
-          sums[lane] = combined<form, T>(sums[lane], value);
-          column[k + lane] = combined<form, T>(column[k + lane], value);
-        }
+      if (k + lanes <= end) {
+        T sums[lanes] = {};
+        for (; k + lanes <= end; k += lanes)
+          for (int64_t lane = 0; lane < lanes; ++lane) {
+            T value = term<form, T>(from[k + lane], other[k + lane]);
+            sums[lane] = combined<form, T>(sums[lane], value);
+            column[k + lane] = combined<form, T>(column[k + lane], value);
+          }
+        double quarters[4] = {};
+        for (int64_t lane = 0; lane < lanes; ++lane)
+          quarters[lane % 4] = combined<form, double>(quarters[lane % 4], sums[lane]);
+        for (double quarter : quarters)
+          whole = combined<form, double>(whole, quarter);
+      }
+      T rest = 0;
       for (; k < end; ++k) {
         T value = term<form, T>(from[k], other[k]);
-        sums[0] = combined<form, T>(sums[0], value);
+        rest = combined<form, T>(rest, value);
         column[k] = combined<form, T>(column[k], value);
       }
-      for (T sum : sums)
-        whole = combined<form, double>(whole, sum);
+      whole = combined<form, double>(whole, rest);
     }
     return whole;
+  }
+
+  // Folds what is folded of columns into more of them.
+  template <typename S> PA_CLONES static void add(double *__restrict sums, const S *__restrict more, int64_t columns) {
+    for (int64_t k = 0; k < columns; ++k)
+      sums[k] = combined<form, double>(sums[k], more[k]);
   }
 
   // Folds every row into `of_rows` and every column into `of_columns`.
@@ -97,22 +111,20 @@ template <Form form, typename T> struct Fold {
         for (int64_t begin = chunk * length; begin < end; begin += rows_of_block) {
           std::fill(column.begin(), column.end(), T(0));
           for (int64_t at = begin; at < std::min(begin + rows_of_block, end); ++at)
-            of_rows[at] = row(at, column.data());
-          for (int64_t k = 0; k < columns; ++k)
-            sums[k] = combined<form, double>(sums[k], column[k]);
+            of_rows[at] = row(a + at * columns, (b ? b : a) + at * columns, columns, column.data());
+          add(sums.data(), column.data(), columns);
         }
       }
     });
     for (const std::vector<double> &sums : partial)
-      for (int64_t k = 0; k < static_cast<int64_t>(sums.size()); ++k)
-        of_columns[k] = combined<form, double>(of_columns[k], sums[k]);
+      add(of_columns, sums.data(), static_cast<int64_t>(sums.size()));
   }
 };
 
-// The folds for the dimensions `outer` and `inner` of contiguous tensors, `outer` < `inner`; an `outer` of -1 is none.
+// Adds the folds for the dimensions `outer` and `inner` of contiguous tensors, `outer` < `inner`; an `outer` of -1 is none.
 template <Form form, typename T>
-void fold(const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, at::Tensor *of_outer,
-          at::Tensor &of_inner) {
+void fold(const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, double *of_outer,
+          double *of_inner) {
   auto product = [&](int64_t from, int64_t to) {
     return std::accumulate(a.sizes().begin() + from, a.sizes().begin() + to, int64_t(1), std::multiplies<>());
   };
@@ -122,20 +134,19 @@ void fold(const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner
   std::vector<double> of_rows(rows), of_columns(length * behind);
   Fold<form, T> matrix{a.const_data_ptr<T>(), b ? b->const_data_ptr<T>() : nullptr, rows, length * behind};
   matrix.run(of_rows.data(), of_columns.data());
-  auto *columns = of_inner.data_ptr<double>();
-  for (int64_t k = 0; k < length * behind; ++k)
-    columns[k / behind] = combined<form, double>(columns[k / behind], of_columns[k]);
-  if (of_outer) {
-    auto *out = of_outer->data_ptr<double>();
+  for (int64_t at = 0; at < length; ++at)
+    for (int64_t k = at * behind; k < (at + 1) * behind; ++k)
+      of_inner[at] = combined<form, double>(of_inner[at], of_columns[k]);
+  if (outer >= 0) {
     int64_t between = product(outer + 1, inner), size = a.size(outer);
     for (int64_t at = 0; at < rows; ++at)
-      out[at / between % size] = combined<form, double>(out[at / between % size], of_rows[at]);
+      of_outer[at / between % size] = combined<form, double>(of_outer[at / between % size], of_rows[at]);
   }
 }
 
 template <typename T>
-void fold_as(Form form, const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, at::Tensor *of_outer,
-             at::Tensor &of_inner) {
+void fold_as(Form form, const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner, double *of_outer,
+             double *of_inner) {
   switch (form) {
   case Form::Abs:
     return fold<Form::Abs, T>(a, b, outer, inner, of_outer, of_inner);

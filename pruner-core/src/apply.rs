@@ -68,17 +68,20 @@ pub(crate) fn swap_all<'a>(
     swaps: impl IntoIterator<Item = &'a Swap>,
     replace: &mut Replace<'_>,
 ) -> Result<(), ApplyError> {
-    let mut done: Vec<(&Swap, Tensor, Tensor)> = Vec::new();
+    let mut done: Vec<(&Swap, Tensor, Option<Tensor>)> = Vec::new();
     for swap in swaps {
-        let (data, grad) = (swap.variable.detach(), swap.variable.grad());
-        if let Err(source) = replace(&swap.variable, &swap.data, swap.grad.as_ref()) {
-            for (swap, data, grad) in done.iter().rev() {
-                let back = aten::replace(&swap.variable, data, Some(grad).filter(|grad| grad.defined()));
-                back.expect("a tensor that was replaced can be put back");
+        let replaced = aten::parts(&swap.variable)
+            .and_then(|parts| replace(&swap.variable, &swap.data, swap.grad.as_ref()).map(|()| parts));
+        match replaced {
+            Ok((data, grad)) => done.push((swap, data, grad)),
+            Err(source) => {
+                for (swap, data, grad) in done.iter().rev() {
+                    let back = aten::replace(&swap.variable, data, grad.as_ref());
+                    back.expect("a tensor that was replaced can be put back");
+                }
+                return Err(ApplyError::Tensor { name: swap.name.clone(), source });
             }
-            return Err(ApplyError::Tensor { name: swap.name.clone(), source });
         }
-        done.push((swap, data, grad));
     }
     Ok(())
 }
@@ -138,7 +141,7 @@ fn apply_with(
 
 /// Checks that a network is the one that was analysed, with the cuts that were made.
 pub(crate) fn check_network(module: &GraphModule, analysis: &Analysis, kept: &Kept) -> Result<(), ApplyError> {
-    if *module.graph() == analysis.rewrite(kept) { Ok(()) } else { Err(ApplyError::OtherNetwork) }
+    if analysis.is_rewritten(kept, module.graph()) { Ok(()) } else { Err(ApplyError::OtherNetwork) }
 }
 
 /// Which positions stay of each dimension of a tensor.
@@ -176,9 +179,10 @@ impl Slices {
         variable: Tensor,
         follow: &mut dyn Follow,
     ) -> Result<Change, ApplyError> {
-        let data = self.slice(name, &variable)?;
-        let grad = variable.grad();
-        let grad = if grad.defined() { Some(self.slice(name, &grad)?) } else { None };
+        let (data, grad) =
+            aten::parts(&variable).map_err(|source| ApplyError::Tensor { name: name.to_owned(), source })?;
+        let data = self.slice(name, &data)?;
+        let grad = grad.map(|grad| self.slice(name, &grad)).transpose()?;
         let state =
             follow.state_mut(name).into_iter().map(|state| self.slice(name, state)).collect::<Result<_, _>>()?;
         Ok(Change { value, swap: Swap { name: name.to_owned(), variable, data, grad }, state })

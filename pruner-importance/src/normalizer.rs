@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// How the scores `s` of one group are scaled, so that those of several can be ranked together.
 ///
@@ -31,14 +31,24 @@ pub enum Normalizer {
 impl Normalizer {
     /// `score`, of shape `[size]` in single precision, scaled.
     pub fn apply(self, score: &Tensor) -> Result<Tensor, TchError> {
-        if score.numel() == 0 {
+        if score.numel() == 0 || self == Self::None {
             return Ok(score.shallow_clone());
+        }
+        if score.device() == Device::Cpu {
+            // Most groups are small, for which an operation of libtorch per step takes long.
+            let mut scores: Vec<f32> = Vec::try_from(score)?;
+            if let Some((shift, scale)) = self.shift_and_scale(&scores) {
+                for score in &mut scores {
+                    *score = if scale == 0.0 { 0.0 } else { ((f64::from(*score) - shift) / scale) as f32 };
+                }
+                return Tensor::f_from_slice(&scores);
+            }
         }
         // In double precision no sum or square of single-precision scores overflows, and the result is the same in
         // single precision in whatever order a device adds.
         let wide = score.f_to_kind(Kind::Double)?;
         let scaled = match self {
-            Self::None => return Ok(score.shallow_clone()),
+            Self::None => wide,
             Self::Sum => divide(&wide, &wide.f_sum(None)?)?,
             Self::Mean => divide(&wide, &wide.f_mean(None)?)?,
             Self::Max => divide(&wide, &wide.f_max()?)?,
@@ -51,6 +61,33 @@ impl Normalizer {
         };
         scaled.f_to_kind(Kind::Float)
     }
+
+    /// What is taken away from each score, and what it is divided by then; `None` where that is not all.
+    fn shift_and_scale(self, scores: &[f32]) -> Option<(f64, f64)> {
+        let wide = || scores.iter().copied().map(f64::from);
+        let count = scores.len() as f64;
+        let mean = || wide().sum::<f64>() / count;
+        match self {
+            Self::None | Self::Lamp => None,
+            Self::Sum => Some((0.0, wide().sum())),
+            Self::Mean => Some((0.0, mean())),
+            Self::Max => Some((0.0, greatest(wide()))),
+            Self::Standardization => {
+                let least = -greatest(wide().map(|score| -score));
+                Some((least, greatest(wide()) - least))
+            }
+            Self::Gaussian => {
+                let mean = mean();
+                let variance = wide().map(|score| (score - mean).powi(2)).sum::<f64>() / count;
+                Some((mean, variance.sqrt()))
+            }
+        }
+    }
+}
+
+/// The greatest; NaN is passed on.
+fn greatest(scores: impl Iterator<Item = f64>) -> f64 {
+    scores.fold(f64::NEG_INFINITY, |most, score| if score > most || score.is_nan() { score } else { most })
 }
 
 /// The quotient, 0 where the denominator is.

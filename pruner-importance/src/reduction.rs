@@ -28,33 +28,8 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    /// The score of each coordinate of a group of `size`, of shape `[size]`; `None` where there are no members.
-    ///
-    /// Each member comes with its fold, a number per coordinate. `fold` makes one number of those of several members (see [`slices`])
-    /// and `finish` makes the score, 0 at 0, of a number: of each member's, or for [`Reduction::None`] of all members' folded into one.
-    pub fn reduce_folds(
-        self,
-        size: usize,
-        members: &[&Member],
-        folds: &[Tensor],
-        fold: impl Fn(&Tensor, &[i64]) -> Result<Tensor, TchError>,
-        finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
-    ) -> Result<Option<Tensor>, ImportanceError> {
-        match folds {
-            [] => return Ok(None),
-            [one] => return Ok(Some(finish(one)?.f_to_kind(Kind::Float)?)),
-            _ if self == Self::None => {
-                return Ok(Some(finish(&fold(&Tensor::f_stack(folds, 1)?, &[1])?)?.f_to_kind(Kind::Float)?));
-            }
-            _ => {}
-        }
-        let scores = folds.iter().map(finish).collect::<Result<Vec<_>, _>>()?;
-        let reduced = self.reduce_scores(size, members, &scores)?;
-        Ok(reduced.map(|score| score.f_to_kind(Kind::Float)).transpose()?)
-    }
-
-    /// The score of each coordinate of a group of `size` where those of its members, one vector of shape `[size]` for each, are
-    /// not folds; [`Reduction::None`] is their sum. `None` where there are no members.
+    /// The score of each coordinate of a group of `size` from those of its members, one vector of shape `[size]` for each;
+    /// [`Reduction::None`] is their sum. `None` where there are no members.
     pub fn reduce_scores(
         self,
         size: usize,

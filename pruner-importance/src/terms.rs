@@ -1,7 +1,7 @@
 //! Folds over the slices of a coordinate, which most criteria are.
 
 use pruner_core::deps::{Group, Member};
-use pruner_core::importance::{Form, ImportanceError, Signal, Weights, slices};
+use pruner_core::importance::{Form, ImportanceError, Signal, Weights};
 use tch::{Kind, TchError, Tensor};
 
 use crate::{Normalizer, Reduction};
@@ -25,18 +25,25 @@ impl Terms {
         counted: impl Fn(&Member) -> bool,
         finish: impl Fn(&Tensor) -> Result<Tensor, TchError>,
     ) -> Result<Option<Tensor>, ImportanceError> {
-        let fold = |tensor: &Tensor, dims: &[i64]| match self.form {
-            Form::Max => tensor.f_amax(dims, false),
-            _ => sum(tensor, dims),
-        };
-        let (mut members, mut folds) = (Vec::new(), Vec::new());
-        for (member, _) in slices::trained(group, weights)?.into_iter().filter(|(member, _)| counted(member)) {
-            if let Some(positions) = weights.fold(member, self.form, self.by)? {
-                members.push(member);
-                folds.push(slices::by_coordinate(&member.name, &member.layout, &positions, group.size(), fold)?);
+        let members: Vec<&Member> = group.members().iter().filter(|member| member.trained && counted(member)).collect();
+        let (form, size) = (self.form, group.size());
+        let score = if self.reduction == Reduction::None {
+            let fold = weights.fold_together(&members, size, form, self.by)?;
+            fold.map(|fold| finish(&fold)?.f_to_kind(Kind::Float)).transpose()?
+        } else {
+            let (mut with_signal, mut scores) = (Vec::new(), Vec::new());
+            for member in members {
+                if let Some(fold) = weights.fold_together(&[member], size, form, self.by)? {
+                    with_signal.push(member);
+                    scores.push(finish(&fold)?);
+                }
             }
-        }
-        let score = self.reduction.reduce_folds(group.size(), &members, &folds, fold, finish)?;
+            let reduced = match scores.as_slice() {
+                [one] => Some(one.shallow_clone()),
+                several => self.reduction.reduce_scores(size, &with_signal, several)?,
+            };
+            reduced.map(|score| score.f_to_kind(Kind::Float)).transpose()?
+        };
         Ok(score.map(|score| self.normalizer.apply(&score)).transpose()?)
     }
 }

@@ -316,6 +316,11 @@ unsafe extern "C" {
     pub(super) fn pa_tensor_describe(tensor: *const C_tensor, out: *mut PaTensor) -> *mut c_char;
     pub(super) fn pa_tensor_replace(tensor: *mut C_tensor, data: *const C_tensor, grad: *const C_tensor)
     -> *mut c_char;
+    pub(super) fn pa_tensor_parts(
+        tensor: *const C_tensor,
+        data: *mut *mut C_tensor,
+        grad: *mut *mut C_tensor,
+    ) -> *mut c_char;
     pub(super) fn pa_tensor_set_grad(tensor: *mut C_tensor, grad: *const C_tensor) -> *mut c_char;
     pub(super) fn pa_tensor_gather(
         tensor: *const C_tensor,
@@ -335,7 +340,7 @@ unsafe extern "C" {
         form: i32,
         outer: i64,
         inner: i64,
-        of_outer: *mut *mut C_tensor,
-        of_inner: *mut *mut C_tensor,
+        of_outer: *mut f64,
+        of_inner: *mut f64,
     ) -> *mut c_char;
 }

@@ -6,7 +6,8 @@ use std::ptr::{self, NonNull};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::ffi::{
-    PaTensor, check, pa_tensor_describe, pa_tensor_fold, pa_tensor_gather, pa_tensor_replace, pa_tensor_set_grad,
+    PaTensor, check, pa_tensor_describe, pa_tensor_fold, pa_tensor_gather, pa_tensor_parts, pa_tensor_replace,
+    pa_tensor_set_grad,
 };
 use super::{AtenError, Operator};
 use crate::graph::{Argument, Dtype, TensorMeta};
@@ -95,6 +96,16 @@ pub fn replace(variable: &Tensor, data: &Tensor, grad: Option<&Tensor>) -> Resul
     check(unsafe { pa_tensor_replace(variable.as_ptr().cast_mut(), data.as_ptr(), grad) })
 }
 
+/// The data of a variable as a tensor outside of the autograd graph that shares its memory, and the gradient that it has.
+pub(crate) fn parts(variable: &Tensor) -> Result<(Tensor, Option<Tensor>), AtenError> {
+    let (mut data, mut grad) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the tensor is borrowed through the call; those that come are new and ours.
+    unsafe {
+        check(pa_tensor_parts(variable.as_ptr(), &raw mut data, &raw mut grad))?;
+        Ok((Tensor::from_ptr(data), NonNull::new(grad).map(|grad| Tensor::from_ptr(grad.as_ptr()))))
+    }
+}
+
 /// Sets the gradient of a variable, or takes it away.
 pub fn set_grad(variable: &Tensor, grad: Option<&Tensor>) -> Result<(), AtenError> {
     let grad = grad.map_or(ptr::null(), Tensor::as_ptr);
@@ -145,6 +156,39 @@ impl Form {
     pub fn reads_other(self) -> bool {
         self >= Self::Product
     }
+
+    /// Folds what was folded before: the sum, or the greatest.
+    pub fn fold_again(self, folds: &Tensor, dims: &[i64]) -> Result<Tensor, TchError> {
+        match self {
+            Self::Max => folds.f_amax(dims, false),
+            _ => folds.f_sum_dim_intlist(dims, false, None),
+        }
+    }
+
+    /// As [`fold_again`](Self::fold_again), of two; NaN is passed on.
+    pub(crate) fn fold_both(self, one: f64, other: f64) -> f64 {
+        match self {
+            Self::Max if other > one || other.is_nan() => other,
+            Self::Max => one,
+            _ => one + other,
+        }
+    }
+}
+
+/// One number per position of a dimension, in double precision: in memory for a tensor on the CPU, else on its device.
+#[derive(Debug)]
+pub(crate) enum Fold {
+    Host(Vec<f64>),
+    Device(Tensor),
+}
+
+impl Fold {
+    pub(crate) fn tensor(&self) -> Result<Tensor, TchError> {
+        match self {
+            Self::Host(numbers) => Tensor::f_from_slice(numbers),
+            Self::Device(numbers) => Ok(numbers.shallow_clone()),
+        }
+    }
 }
 
 /// The folds over all dimensions but one, of shape `[size of the dimension]` in double precision: for the dimension `dims.1` and, where there is one,
@@ -155,18 +199,32 @@ pub fn fold(
     form: Form,
     dims: (Option<usize>, usize),
 ) -> Result<(Option<Tensor>, Tensor), AtenError> {
+    let (of_outer, of_inner) = folds(a, b, form, dims)?;
+    let tensor = |fold: Fold| fold.tensor().map_err(|error| AtenError::new(error.to_string()));
+    Ok((of_outer.map(tensor).transpose()?, tensor(of_inner)?))
+}
+
+/// As [`fold`].
+pub(crate) fn folds(
+    a: &Tensor,
+    b: Option<&Tensor>,
+    form: Form,
+    dims: (Option<usize>, usize),
+) -> Result<(Option<Fold>, Fold), AtenError> {
     if a.device() != Device::Cpu {
-        return fold_by_operations(a, b, form, dims).map_err(|error| AtenError::new(error.to_string()));
+        let (of_outer, of_inner) =
+            fold_by_operations(a, b, form, dims).map_err(|error| AtenError::new(error.to_string()))?;
+        return Ok((of_outer.map(Fold::Device), Fold::Device(of_inner)));
     }
     let (outer, inner) = (dims.0.map_or(-1, |dim| dim as i64), dims.1 as i64);
     let b = b.map_or(ptr::null(), Tensor::as_ptr);
-    let (mut of_outer, mut of_inner) = (ptr::null_mut(), ptr::null_mut());
-    // SAFETY: the tensors are borrowed through the call; those that come are new and ours.
-    let (of_outer, of_inner) = unsafe {
-        check(pa_tensor_fold(a.as_ptr(), b, form as i32, outer, inner, &raw mut of_outer, &raw mut of_inner))?;
-        (Tensor::from_ptr(of_outer), Tensor::from_ptr(of_inner))
-    };
-    Ok((Some(of_outer).filter(Tensor::defined), of_inner))
+    let shape = a.size();
+    let zeros = |dim: usize| vec![0.0; shape[dim] as usize];
+    let (mut of_outer, mut of_inner) = (dims.0.map(zeros), zeros(dims.1));
+    let to_outer = of_outer.as_mut().map_or(ptr::null_mut(), Vec::as_mut_ptr);
+    // SAFETY: the tensors are borrowed through the call, and there are as many numbers as the dimensions have positions.
+    check(unsafe { pa_tensor_fold(a.as_ptr(), b, form as i32, outer, inner, to_outer, of_inner.as_mut_ptr()) })?;
+    Ok((of_outer.map(Fold::Host), Fold::Host(of_inner)))
 }
 
 fn fold_by_operations(

@@ -32,6 +32,9 @@ pub fn gather(
     loader: &dyn Loader,
     loss: Option<Loss<'_>>,
 ) -> Result<Signals, CalibrationError> {
+    if wanted.is_empty() {
+        return Ok(Signals::new(wanted));
+    }
     let groups: Vec<AxisGroup> = analysis.groups_left(kept).into_iter().filter(|group| group.pin().is_none()).collect();
     let mut signals = Signals::new(wanted);
     if wanted.contains(Signal::SynapticFlow) {

@@ -207,13 +207,18 @@ impl Analysis {
     /// The groups as they are with the coordinates that are left.
     pub fn groups_left(&self, kept: &Kept) -> Vec<AxisGroup> {
         let mut groups = self.groups().to_vec();
-        for group in &mut groups {
+        self.cut_groups(&mut groups, kept);
+        groups
+    }
+
+    /// Makes what [`groups_left`](Self::groups_left) gives of groups that had the same coordinates or more.
+    pub(crate) fn cut_groups(&self, groups: &mut [AxisGroup], kept: &Kept) {
+        for group in groups.iter_mut() {
             if let Some(left) = kept.of(group.axis) {
                 group.coordinates = left.to_vec();
             }
         }
-        lay_out(self, kept, &mut groups);
-        groups
+        lay_out(self, kept, groups);
     }
 
     /// A cause with the names of what it speaks of.

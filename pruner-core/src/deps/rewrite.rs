@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::deps::{Analysis, Kept, NodeAxes};
-use crate::graph::{Argument, Graph, Node, Origin};
+use crate::graph::{Argument, Graph, Node, Origin, Value};
+use crate::ids::{NodeId, ValueId};
 use crate::ops::{Rewrite, Term};
 
 /// Something of the network's code that a cut makes wrong where the code itself goes on being run instead of its graph.
@@ -92,6 +93,29 @@ impl Analysis {
             }
         }
         graph
+    }
+
+    /// Whether a graph is what [`rewrite`](Self::rewrite) gives.
+    pub fn is_rewritten(&self, kept: &Kept, graph: &Graph) -> bool {
+        let own = self.graph();
+        let is_value = |((id, own), (_, value)): ((ValueId, &Value), (ValueId, &Value))| {
+            let (shape, dims) = (&value.meta.shape, self.dims(id));
+            (&own.name, own.origin, own.meta.dtype) == (&value.name, value.origin, value.meta.dtype)
+                && shape.len() == own.meta.shape.len()
+                && shape.iter().zip(dims).all(|(&size, dim)| size == kept.size(self, dim) as i64)
+        };
+        let is_node = |((id, own), (_, node)): ((NodeId, &Node), (NodeId, &Node))| {
+            let Some(axes) = self.node_axes(id).filter(|axes| !axes.rule.rewrites.is_empty()) else {
+                return own == node;
+            };
+            let mut own = own.clone();
+            self.rewrite_node(kept, axes, &mut own);
+            own == *node
+        };
+        (own.inputs(), own.outputs()) == (graph.inputs(), graph.outputs())
+            && (own.values().len(), own.nodes().len()) == (graph.values().len(), graph.nodes().len())
+            && own.values().zip(graph.values()).all(is_value)
+            && own.nodes().zip(graph.nodes()).all(is_node)
     }
 
     fn rewrite_node(&self, kept: &Kept, axes: &NodeAxes, node: &mut Node) {

@@ -126,7 +126,7 @@ impl GraphModule {
     /// Makes another graph over the same values ready to be [installed](Self::install).
     pub(crate) fn prepare(&self, graph: Graph) -> Result<Prepared, ExecError> {
         check_stored(&graph, &self.stored)?;
-        let program = Program::compile(&graph, self.device)?;
+        let program = Program::compile_after(Some((&self.graph, &self.program)), &graph, self.device)?;
         Ok(Prepared { graph, program })
     }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
 
 use tch::{Device, TchError, Tensor};
 
@@ -19,6 +21,9 @@ pub type Observer<'a> = &'a mut dyn FnMut(ValueId, &Tensor);
 /// What is shown what a node is about to read, value by value; what it returns is read in the place of it, by this node alone.
 pub type Tap<'a> = &'a mut dyn FnMut(NodeId, ValueId, &Tensor) -> Result<Option<Tensor>, TchError>;
 
+/// Operators by name and overload.
+type Operators = HashMap<(String, String), Operator>;
+
 /// Who looks into a run.
 #[derive(Default)]
 pub struct Hooks<'a> {
@@ -31,7 +36,9 @@ pub struct Hooks<'a> {
 /// A graph made ready to run on one device. It holds no tensors: those of the network are given to every run.
 #[derive(Debug)]
 pub struct Program {
-    steps: Vec<Step>,
+    steps: Vec<Arc<Step>>,
+    /// For each step, the values that no later one reads and the network does not return.
+    dead: Vec<Vec<ValueId>>,
     outputs: Vec<Source>,
     inputs: usize,
     values: usize,
@@ -47,8 +54,6 @@ struct Step {
     operands: Vec<Source>,
     no_grad: bool,
     results: Vec<ValueId>,
-    /// Values that no later step reads and the network does not return.
-    dead: Vec<ValueId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -61,40 +66,39 @@ enum Source {
 impl Program {
     /// Prepares the nodes of a graph. Devices in their arguments become `device`.
     pub fn compile(graph: &Graph, device: Device) -> Result<Self, ExecError> {
-        let mut operators = HashMap::new();
+        Self::compile_after(None, graph, device)
+    }
+
+    /// As [`compile`](Self::compile); what `before` says of a graph and its program on the same device is used again for nodes that are the same.
+    pub(crate) fn compile_after(
+        before: Option<(&Graph, &Self)>,
+        graph: &Graph,
+        device: Device,
+    ) -> Result<Self, ExecError> {
+        let before = before.filter(|(before, _)| has_same_values(before, graph));
+        let mut known =
+            before.iter().flat_map(|(graph, program)| program.steps.iter().map(move |step| (graph, step))).peekable();
+        let mut operators = Operators::new();
         let mut made = vec![false; graph.values().len()];
         let mut steps = Vec::with_capacity(graph.nodes().len());
-        let nodes: Vec<Cow<'_, Node>> = graph.nodes().map(|(_, node)| without_layout(node)).collect();
-        for ((id, _), node) in graph.nodes().zip(&nodes) {
-            if node.op == METADATA {
-                continue;
-            }
-            let describe = || graph.describe(id);
-            let operands = node
-                .inputs()
-                .map(|value| source(graph, value, &made, describe))
-                .collect::<Result<Vec<_>, ExecError>>()?;
-            let key = (node.op.as_str(), node.overload.as_str());
-            let failed = |source| ExecError::Prepare { node: describe(), source };
-            let operator = match operators.entry(key) {
-                std::collections::hash_map::Entry::Occupied(found) => found.into_mut(),
-                std::collections::hash_map::Entry::Vacant(new) => {
-                    new.insert(Operator::find(&node.op, &node.overload).map_err(failed)?)
-                }
+        for (id, node) in graph.nodes().filter(|(_, node)| node.op != METADATA) {
+            let same = known.next_if(|(_, step)| step.id == id).filter(|(before, _)| before.node(id) == node);
+            let step = match same {
+                Some((_, step)) => step.clone(),
+                None => Arc::new(Step::prepare(graph, id, &made, &mut operators, device)?),
             };
-            let call = operator.prepare(&on_device(node, operator, device)).map_err(failed)?;
-            for result in &node.results {
+            for result in &step.results {
                 made[result.index()] = true;
             }
-            let (reads, results, no_grad) = (node.inputs().collect(), node.results.clone(), node.no_grad);
-            steps.push(Step { id, node: describe(), call, reads, operands, no_grad, results, dead: Vec::new() });
+            steps.push(step);
         }
         let outputs = graph
             .outputs()
             .iter()
             .map(|&value| source(graph, value, &made, || "the network".to_owned()))
             .collect::<Result<Vec<_>, ExecError>>()?;
-        let mut program = Self { steps, outputs, inputs: graph.inputs().len(), values: made.len() };
+        let dead = vec![Vec::new(); steps.len()];
+        let mut program = Self { steps, dead, outputs, inputs: graph.inputs().len(), values: made.len() };
         program.find_last_uses();
         Ok(program)
     }
@@ -114,7 +118,7 @@ impl Program {
         let mut values: Vec<Option<Tensor>> = Vec::new();
         values.resize_with(self.values, || None);
         let mut results = Vec::new();
-        for step in &self.steps {
+        for (step, dead) in self.steps.iter().zip(&self.dead) {
             match &mut hooks.read {
                 Some(tap) => step.run_tapped(stored, inputs, &values, train, &mut results, *tap)?,
                 None => step.run(stored, inputs, &values, train, &mut results)?,
@@ -132,7 +136,7 @@ impl Program {
                 }
                 values[value.index()] = Some(tensor);
             }
-            for value in &step.dead {
+            for value in dead {
                 values[value.index()] = None;
             }
         }
@@ -147,14 +151,14 @@ impl Program {
                 used[value.index()] = true;
             }
         }
-        for step in self.steps.iter_mut().rev() {
+        for (step, dead) in self.steps.iter().zip(&mut self.dead).rev() {
             let operands = step.operands.iter().filter_map(|source| match source {
                 Source::Made(value) => Some(*value),
                 _ => None,
             });
             for value in operands.chain(step.results.iter().copied()) {
                 if !std::mem::replace(&mut used[value.index()], true) {
-                    step.dead.push(value);
+                    dead.push(value);
                 }
             }
         }
@@ -162,6 +166,28 @@ impl Program {
 }
 
 impl Step {
+    /// Prepares a node, of which the values that are `made` are known by then.
+    fn prepare(
+        graph: &Graph,
+        id: NodeId,
+        made: &[bool],
+        operators: &mut Operators,
+        device: Device,
+    ) -> Result<Self, ExecError> {
+        let node = &without_layout(graph.node(id));
+        let describe = || graph.describe(id);
+        let operands =
+            node.inputs().map(|value| source(graph, value, made, describe)).collect::<Result<Vec<_>, ExecError>>()?;
+        let failed = |source| ExecError::Prepare { node: describe(), source };
+        let operator = match operators.entry((node.op.clone(), node.overload.clone())) {
+            Entry::Occupied(found) => found.into_mut(),
+            Entry::Vacant(new) => new.insert(Operator::find(&node.op, &node.overload).map_err(failed)?),
+        };
+        let call = operator.prepare(&on_device(node, operator, device)).map_err(failed)?;
+        let (reads, results, no_grad) = (node.inputs().collect(), node.results.clone(), node.no_grad);
+        Ok(Self { id, node: describe(), call, reads, operands, no_grad, results })
+    }
+
     fn run(
         &self,
         stored: &[Option<Tensor>],
@@ -233,6 +259,12 @@ impl Source {
         };
         ExecError::NotStored { value, name: value.to_string() }
     }
+}
+
+/// Whether all values of two graphs come from the same places, so that nodes which are the same read and make the same.
+fn has_same_values(a: &Graph, b: &Graph) -> bool {
+    let origins = |graph: &Graph| graph.values().map(|(_, value)| value.origin).collect::<Vec<_>>();
+    a.inputs() == b.inputs() && origins(a) == origins(b)
 }
 
 fn source(graph: &Graph, value: ValueId, made: &[bool], place: impl FnOnce() -> String) -> Result<Source, ExecError> {

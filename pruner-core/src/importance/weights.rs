@@ -2,12 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tch::Tensor;
 
+use super::slices::by_coordinate;
 use super::{Activation, ImportanceError, Signal, Signals};
-use crate::aten::{Form, fold};
-use crate::deps::{Counts, Group, Member};
+use crate::aten::{self, Fold, Form};
+use crate::deps::{Counts, Group, Layout, Member};
 use crate::ids::ValueId;
 
 /// The stored tensors of a network, with their gradients and with the signals that were gathered, as criteria see them: outside
@@ -21,7 +23,7 @@ pub struct Weights {
     any_gradient: bool,
     signals: Signals,
     /// What was folded so far, by form, signal, parameter and dimension.
-    folds: RefCell<BTreeMap<Folded, Tensor>>,
+    folds: RefCell<BTreeMap<Folded, Arc<Fold>>>,
 }
 
 /// What is folded: the form, the signal, the parameter and the dimension that stays.
@@ -47,8 +49,8 @@ impl Weights {
 
     /// Adds the tensor of `value`, with the gradient that it has.
     pub fn insert(&mut self, value: ValueId, tensor: &Tensor) -> Result<(), ImportanceError> {
-        let gradient = if tensor.requires_grad() && tensor.f_is_leaf()? { Some(tensor.f_grad()?) } else { None };
-        let gradient = match gradient.filter(Tensor::defined) {
+        let (data, gradient) = aten::parts(tensor)?;
+        let gradient = match gradient.filter(|_| tensor.requires_grad()) {
             Some(gradient) if gradient.is_sparse() => Some(gradient.f_detach()?.f_to_dense(None, false)?),
             Some(gradient) => Some(gradient.f_detach()?),
             None => None,
@@ -59,7 +61,7 @@ impl Weights {
         }
         self.any_gradient |= gradient.is_some();
         self.folds.borrow_mut().retain(|(_, _, of, _), _| *of != value);
-        self.tensors.insert(value, Stored { data: tensor.f_detach()?, gradient });
+        self.tensors.insert(value, Stored { data, gradient });
         Ok(())
     }
 
@@ -138,6 +140,46 @@ impl Weights {
     ///
     /// A tensor is read once for its first two dimensions, however many groups it is a member of.
     pub fn fold(&self, member: &Member, form: Form, signal: Option<Signal>) -> Result<Option<Tensor>, ImportanceError> {
+        Ok(self.folded(member, form, signal)?.map(|fold| fold.tensor()).transpose()?)
+    }
+
+    /// As [`fold`](Self::fold), the slices of a coordinate in all of `members` folded to one number: of shape `[size]` for a group of `size`.
+    /// `None` if there is no such member.
+    ///
+    /// A coordinate that does not occur in any gets 0.
+    pub fn fold_together(
+        &self,
+        members: &[&Member],
+        size: usize,
+        form: Form,
+        signal: Option<Signal>,
+    ) -> Result<Option<Tensor>, ImportanceError> {
+        let (mut host, mut folds): (Option<Vec<f64>>, Vec<Tensor>) = (None, Vec::new());
+        let again = |folds: &Tensor, dims: &[i64]| form.fold_again(folds, dims);
+        for member in members {
+            match self.folded(member, form, signal)?.as_deref() {
+                Some(Fold::Host(positions)) => {
+                    add(member, positions, form, host.get_or_insert_with(|| vec![0.0; size]))?;
+                }
+                Some(Fold::Device(positions)) => {
+                    folds.push(by_coordinate(&member.name, &member.layout, positions, size, again)?);
+                }
+                None => {}
+            }
+        }
+        folds.extend(host.map(|fold| Tensor::f_from_slice(&fold)).transpose()?);
+        match folds.len() {
+            0 | 1 => Ok(folds.pop()),
+            _ => Ok(Some(again(&Tensor::f_stack(&folds, 1)?, &[1])?)),
+        }
+    }
+
+    fn folded(
+        &self,
+        member: &Member,
+        form: Form,
+        signal: Option<Signal>,
+    ) -> Result<Option<Arc<Fold>>, ImportanceError> {
         let tensor = self.of(member)?;
         let (shape, dim, expected) = (tensor.size(), member.dim, member.layout.len());
         if shape.get(dim) != Some(&(expected as i64)) {
@@ -145,7 +187,7 @@ impl Weights {
         }
         let key = |dim| (form, signal, member.value, dim);
         if let Some(known) = self.folds.borrow().get(&key(dim)) {
-            return Ok(Some(known.shallow_clone()));
+            return Ok(Some(known.clone()));
         }
         let other = match signal {
             Some(Signal::Gradients) => self.gradient_of(member)?,
@@ -159,12 +201,12 @@ impl Weights {
             return Err(ImportanceError::NotFloat { name: member.name.clone(), kind: whole.f_kind()? });
         }
         let (outer, inner) = if dim < 2 && shape.len() > 1 { (Some(0), 1) } else { (None, dim) };
-        let (of_outer, of_inner) = fold(tensor, other, form, (outer, inner))?;
+        let (of_outer, of_inner) = aten::folds(tensor, other, form, (outer, inner))?;
         let mut folds = self.folds.borrow_mut();
         for (dim, of) in outer.zip(of_outer).into_iter().chain([(inner, of_inner)]) {
-            folds.insert(key(dim), of);
+            folds.insert(key(dim), Arc::new(of));
         }
-        Ok(folds.get(&key(dim)).map(Tensor::shallow_clone))
+        Ok(folds.get(&key(dim)).cloned())
     }
 
     fn gathered(&self, signal: Signal) -> Result<&Signals, ImportanceError> {
@@ -174,6 +216,23 @@ impl Weights {
             Err(ImportanceError::NotGathered { signal })
         }
     }
+}
+
+/// Folds one number per position of a member into `folds`, one per coordinate.
+fn add(member: &Member, positions: &[f64], form: Form, folds: &mut [f64]) -> Result<(), ImportanceError> {
+    let size = folds.len();
+    if let Layout::Identity(len) = member.layout
+        && len == size
+    {
+        folds.iter_mut().zip(positions).for_each(|(fold, &position)| *fold = form.fold_both(*fold, position));
+        return Ok(());
+    }
+    let mut beyond = None;
+    member.layout.places().for_each(|(position, coordinate)| match folds.get_mut(coordinate as usize) {
+        Some(fold) => *fold = form.fold_both(*fold, positions[position]),
+        None => beyond = Some(coordinate),
+    });
+    beyond.map_or(Ok(()), |coordinate| Err(ImportanceError::Layout { name: member.name.clone(), coordinate, size }))
 }
 
 fn fits(signal: Signal, name: &str, numbers: Option<&Tensor>, expected: &[i64]) -> Result<(), ImportanceError> {

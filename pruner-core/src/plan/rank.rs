@@ -1,6 +1,7 @@
 //! Which coordinates of a group go first, and how many of each group.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::binary_heap::PeekMut;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use super::held::{Held, Pool, Total};
@@ -56,11 +57,17 @@ impl<'a> State<'a> {
     }
 
     fn rank(&mut self) {
-        let mut sorted: Vec<(f64, usize)> = self.scores.iter().map(|score| score + 0.0).zip(0..).collect();
-        // Ties are broken by coordinate.
-        sorted.sort_unstable_by(|(a, at), (b, other)| a.total_cmp(b).then(at.cmp(other)));
-        let (sorted, order): (Vec<f64>, Vec<usize>) = sorted.into_iter().unzip();
-        self.summary = ScoreSummary::of_sorted(&sorted);
+        // Ties are broken by coordinate. Numbers sort faster than pairs with an order of their own.
+        let mut sorted: Vec<u128> = self
+            .scores
+            .iter()
+            .zip(0_u64..)
+            .map(|(&score, at)| u128::from(rank_of(score)) << 64 | u128::from(at))
+            .collect();
+        sorted.sort_unstable();
+        let order: Vec<usize> = sorted.into_iter().map(|key| key as u64 as usize).collect();
+        let ascending: Vec<f64> = order.iter().map(|&at| self.scores[at] + 0.0).collect();
+        self.summary = ScoreSummary::of_sorted(&ascending);
         self.ranked = Members::new(self.group, self.space.min_channels).admissible(order);
         self.space.movable = self.ranked.len();
     }
@@ -146,6 +153,12 @@ impl<'a> State<'a> {
     }
 }
 
+/// A number that is less where a finite score is; 0 and −0 have the same.
+fn rank_of(score: f64) -> u64 {
+    let bits = (score + 0.0).to_bits();
+    if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
 /// The order of finite scores, in which 0 and −0 are equal.
 pub(super) fn compare(a: f64, b: f64) -> Ordering {
     (a + 0.0).total_cmp(&(b + 0.0))
@@ -213,20 +226,25 @@ fn cut_together(states: &mut [State<'_>], pool: &[usize], progress: f64) {
         pool.iter().filter_map(|&index| Next::of(states, index)).map(Reverse).collect();
     let asked = left;
     while left > 0 {
-        let Some(Reverse(next)) = heap.pop() else { break };
-        let state = &mut states[next.state];
-        let count = next.taken - state.taken;
+        let Some(mut top) = heap.peek_mut() else { break };
+        let (index, taken) = (top.0.state, top.0.taken);
+        let state = &mut states[index];
+        let count = taken - state.taken;
         if count > left {
             state.reason = Reason::Rounding { smallest_cut: count };
             if count <= left_in_run {
                 break;
             }
+            PeekMut::pop(top);
             continue;
         }
-        state.taken = next.taken;
+        state.taken = taken;
         left -= count;
         left_in_run -= count;
-        heap.extend(Next::of(states, next.state).map(Reverse));
+        match Next::of(states, index) {
+            Some(next) => top.0 = next,
+            None => _ = PeekMut::pop(top),
+        }
     }
     for &index in pool {
         let state = &mut states[index];

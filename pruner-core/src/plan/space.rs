@@ -137,7 +137,7 @@ fn gcd(a: usize, b: usize) -> usize {
 
 /// What the members that have only some coordinates of a group must keep.
 pub(super) struct Members {
-    /// For each coordinate, the members with only some coordinates that have it.
+    /// For each coordinate, the members with only some coordinates that have it; empty where there are no such members.
     members_of: Vec<Vec<usize>>,
     /// For each such member, how many of its coordinates may go.
     spare: Vec<usize>,
@@ -146,22 +146,25 @@ pub(super) struct Members {
 impl Members {
     pub(super) fn new(group: &dyn Group, min_channels: usize) -> Self {
         let size = group.size();
-        let mut members = Self { members_of: vec![Vec::new(); size], spare: Vec::new() };
+        let mut members = Self { members_of: Vec::new(), spare: Vec::new() };
         let complete = |layout: &Layout| layout.regular().is_some_and(|(coordinates, _)| coordinates >= size);
         for member in group.members().iter().filter(|member| !complete(&member.layout)) {
-            let mut present: Vec<u32> = member.layout.places().map(|(_, coordinate)| coordinate).collect();
-            present.sort_unstable();
-            present.dedup();
-            if present.len() >= size {
-                continue;
-            }
-            for &coordinate in &present {
-                if let Some(members_of) = members.members_of.get_mut(coordinate as usize) {
-                    members_of.push(members.spare.len());
+            let mut present = vec![false; size];
+            for (_, coordinate) in member.layout.places() {
+                if let Some(present) = present.get_mut(coordinate as usize) {
+                    *present = true;
                 }
             }
-            let kept = min_channels.clamp(1, present.len().max(1));
-            members.spare.push(present.len().saturating_sub(kept));
+            let count = present.iter().filter(|&&present| present).count();
+            if count == size {
+                continue;
+            }
+            members.members_of.resize_with(size, Vec::new);
+            for (members_of, _) in members.members_of.iter_mut().zip(present).filter(|(_, present)| *present) {
+                members_of.push(members.spare.len());
+            }
+            let kept = min_channels.clamp(1, count.max(1));
+            members.spare.push(count.saturating_sub(kept));
         }
         members
     }
@@ -171,7 +174,7 @@ impl Members {
         let mut spare = self.spare.clone();
         let mut admitted = Vec::new();
         for coordinate in ranked {
-            let members = &self.members_of[coordinate];
+            let members = self.members_of.get(coordinate).map_or(&[][..], Vec::as_slice);
             if members.iter().all(|&member| spare[member] > 0) {
                 for &member in members {
                     spare[member] -= 1;

@@ -400,7 +400,7 @@ impl Pruner for GroupPruner {
                 tracing::debug!("{} biases make up for what is cut", compensation.biases());
                 compensation.keep();
             }
-            self.groups = self.analysis.groups_left(&after);
+            self.analysis.cut_groups(&mut self.groups, &after);
             self.kept = after;
             self.signals = Signals::default();
         }
@@ -468,7 +468,7 @@ impl Pruner for GroupPruner {
             return Err(PruneError::OtherRun { what });
         }
         let kept = Kept::of_groups(&self.analysis, &state.left).map_err(|what| PruneError::OtherRun { what })?;
-        if self.analysis.rewrite(&kept) != *graph {
+        if !self.analysis.is_rewritten(&kept, graph) {
             return Err(PruneError::OtherRun { what: "the network is another".to_owned() });
         }
         self.groups = self.analysis.groups_left(&kept);
