@@ -105,7 +105,7 @@ impl Analysis {
                 && shape.iter().zip(dims).all(|(&size, dim)| size == kept.size(self, dim) as i64)
         };
         let is_node = |((id, own), (_, node)): ((NodeId, &Node), (NodeId, &Node))| {
-            let Some(axes) = self.node_axes(id).filter(|axes| !axes.rule.rewrites.is_empty()) else {
+            let Some(axes) = self.node_axes(id).filter(|axes| !axes.known.form.rule.rewrites.is_empty()) else {
                 return own == node;
             };
             let mut own = own.clone();
