@@ -263,8 +263,12 @@ fn settings_that_make_no_sense_are_refused_before_anything_is_done() {
     refused(&net.module, settings(0.5).with_steps(0), "steps is 0; a run has at least 1");
     refused(&net.module, with_limits(Limits::new(0.5).with_ignored("fc9")), "`fc9` matches no parameter");
     refused(&net.module, with_limits(Limits::new(0.5).with_ignored("fc[")), "`fc[` is no name or glob");
-    refused(&net.module, with_limits(Limits::new(0.5).with_ignored("fc1:up")), "`fc1:up` matches no parameter");
-    refused(&net.module, with_limits(Limits::new(0.5).with_ignored("@heads")), "`@heads` matches no group by its role");
+    refused(&net.module, with_limits(Limits::new(0.5).with_ignored("fc1:up")), "`fc1:up` matches no side or dimension");
+    refused(
+        &net.module,
+        with_limits(Limits::new(0.5).with_ignored("@heads")),
+        "`@heads` matches no group by its role; there are `@channels`",
+    );
     let with = |of: Override| with_limits(Limits::new(0.5).with_override(of));
     refused(&net.module, with(Override::default()), "overrides[0]: groups is empty");
     refused(&net.module, with(Override::new(["fc1"]).with_target_ratio(1.0)), "overrides[0]: target_ratio is 1;");

@@ -2,12 +2,16 @@
 
 mod common;
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
 use common::Net;
 use pruner::exec::Mode;
+use pruner::graph::{Graph, Node};
+use pruner::ids::ValueId;
+use pruner::pt2::{Call, Layout, Pt2Error, Returned, Source, create};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -198,8 +202,13 @@ fn settings_come_from_a_file_and_options_take_their_place() {
         folder.json(0, "prune @residual --config cut.toml --ratio 0.5 --ignore gate.bias --round-to 4 -o small.pt2");
     assert_eq!(done["reports"][1]["target"], 0.5);
     for (config, says) in [
-        ("step = 2", "unknown key `step`; did you mean `steps`?"),
+        ("step = 2", "unknown key `step` (did you mean `steps`?), expected one of `$schema`, "),
         ("steps = 0", "steps is 0"),
+        ("steps = 100000000000", "steps is 100000000000; a config has at most 10000"),
+        (
+            "importance = { importance = 'mix', parts = [{ of = 'magnitude', part = -1 }] }",
+            "importance: importance `mix`: parts[0].part is -1; give a number above 0",
+        ),
         ("budget = { flops = 0.5 }", "budget.flops: unknown field `flops`"),
         ("budget = { mac = 0.5 }", "budget.mac: unknown field `mac` (did you mean `macs`?), expected one of"),
         (
@@ -243,7 +252,8 @@ fn layers_sides_and_roles_have_limits_of_their_own() {
     assert_eq!(left(&done, "attention.in_proj_weight:0/1"), (4, json!("@heads")));
     assert_eq!(left(&done, "attention.in_proj_weight:0/2"), (1, Value::Null));
     assert_eq!(left(&done, "up.weight:0"), (16, json!("up:out")));
-    let done = folder.json(0, "prune @residual --ratio 0.5 --ignore narrow:in -o small.pt2");
+    let done = folder.json(0, "prune @residual --ratio 0.5 --ignore narrow:in --ignore g0 -o small.pt2");
+    assert_eq!(left(&done, "stem.weight:0").1, json!("g0"));
     assert_eq!(left(&done, "wide.weight:0"), (12, json!("narrow:in")));
 
     for (config, says) in [
@@ -251,7 +261,12 @@ fn layers_sides_and_roles_have_limits_of_their_own() {
             "groups = ['wid:out']",
             "overrides[0]: groups: `wid:out` matches no parameter that has an axis in a group; did you mean `wide:out`?",
         ),
-        ("groups = ['@heads']", "overrides[0]: groups: `@heads` matches no group by its role\n"),
+        ("groups = ['@heads']", "overrides[0]: groups: `@heads` matches no group by its role; there are `@channels`\n"),
+        (
+            "groups = ['wide:up']",
+            "`wide:up` matches no side or dimension of what is before its colon; there are `wide:in`, `wide:out`, `wide:0`, `wide:1`\n",
+        ),
+        ("groups = ['g99']", "`g99` matches no parameter that has an axis in a group; there are `stem.weight:0`, "),
         ("groups = ['wide']\ntarget_ratio = 1.0", "overrides[0]: target_ratio is 1"),
         ("groups = []", "overrides[0]: groups is empty"),
         ("groups = ['wide']\nratio = 0.5", "limits.overrides[0].ratio: unknown field `ratio`"),
@@ -337,6 +352,43 @@ fn bad_input_is_named_and_nothing_is_written() {
         assert_eq!(failure["exit_code"], code);
     }
     assert_eq!(folder.names(), before);
+}
+
+/// Zeros in every tensor.
+struct Zeros<'g>(&'g Graph);
+
+impl Source for Zeros<'_> {
+    fn layout(&self, value: ValueId) -> Layout {
+        let shape = &self.0.value(value).meta.shape;
+        let strides = (0..shape.len()).map(|dim| shape[dim + 1..].iter().product()).collect();
+        Layout { strides, requires_grad: false }
+    }
+
+    fn call(&self, _: &Node) -> Result<Call, Pt2Error> {
+        Ok(Call { keywords: Vec::new(), returned: vec![Returned::Tensor] })
+    }
+
+    fn write(&self, value: ValueId, out: &mut dyn Write) -> io::Result<()> {
+        let meta = &self.0.value(value).meta;
+        let elements = meta.shape.iter().product::<i64>() as usize;
+        out.write_all(&vec![0; elements * meta.dtype.bytes()])
+    }
+}
+
+#[test]
+fn a_model_that_libtorch_cannot_run_is_named_with_its_file() {
+    let folder = Folder::new();
+    let graph: Graph = "input v0: f32[2, 4] \"x\"\nparam v1: f32[8, 4] \"fc.weight\"\n\
+         v2: f32[2, 8] = aten::linear(input=v0, weight=v1, bias=none)\nv3: f32[2, 8] = aten::twist(self=v2)\nreturn v3\n"
+        .parse()
+        .expect("the text is a graph");
+    create(&graph, &Zeros(&graph), &folder.0.path().join("twist.pt2")).expect("it is written");
+    folder.ends(0, "inspect twist.pt2");
+    for command in ["prune twist.pt2 -o out.pt2", "stats twist.pt2", "verify twist.pt2"] {
+        let text = folder.ends(1, command);
+        assert!(text.starts_with("error: twist.pt2: n1 (aten::twist): libtorch has no operator"), "{command}: {text}");
+    }
+    assert_eq!(folder.names(), ["twist.pt2"]);
 }
 
 #[test]

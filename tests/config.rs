@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use jsonschema::Validator;
-use pruner::calibration::{Loader as _, recalibrate};
+use pruner::calibration::{Loader as _, NamedLoss, recalibrate};
 use pruner::config::{Calibration, Config, read_map, schema};
 use pruner::exec::{GraphModule, Mode};
 use pruner::pruner::{GroupPruner, Pruner as _};
 use pruner::pt2::{Mode as Written, Pt2};
-use pruner::registry::{self, Kind};
+use pruner::registry;
 use pruner_bench::rng::Rng;
 use serde_json::{Map, Value, json};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 fn map(config: &Value) -> Map<String, Value> {
     config.as_object().expect("a config is an object").clone()
@@ -66,7 +66,7 @@ fn the_schema_has_the_options_of_every_plugin() {
         let mut options = plugin.defaults().expect("every option has a default");
         options.insert(plugin.kind.tag().to_owned(), json!(plugin.name));
         let key = plugin.kind.tag();
-        if plugin.kind == Kind::Regularizer {
+        if plugin.kind == registry::Kind::Regularizer {
             continue;
         }
         for config in [json!({key: plugin.name}), json!({key: options.clone()})] {
@@ -82,8 +82,12 @@ fn the_schema_has_the_options_of_every_plugin() {
 fn what_the_schema_forbids_the_library_refuses_with_the_key() {
     let validator = validator();
     for (config, says) in [
-        (json!({"limit": {}}), "unknown key `limit`; did you mean `limits`?"),
-        (json!({"zzz": 1}), "unknown key `zzz`"),
+        (json!({"limit": {}}), "unknown key `limit` (did you mean `limits`?), expected one of `$schema`, `budget`, "),
+        (json!({"zzz": 1}), "unknown key `zzz`, expected one of `$schema`, `budget`, "),
+        (
+            json!({"steps": 10_001}),
+            "steps is 10001; a config has at most 10000, since the command makes all of them at once",
+        ),
         (json!({"steps": "many"}), "steps: invalid type: string \"many\""),
         (
             json!({"limits": {"rond_to": 8}}),
@@ -133,6 +137,22 @@ fn what_the_schema_forbids_the_library_refuses_with_the_key() {
             "both budget and limits.target_ratio say how much goes; leave one of them out",
         ),
         (
+            json!({"importance": {"importance": "magnitude", "p": 3}}),
+            "importance: importance `magnitude`: p is 1, 2 or \"inf\", not 3",
+        ),
+        (
+            json!({"importance": {"importance": "magnitude", "p": "max"}}),
+            "importance: importance `magnitude`: p is 1, 2 or \"inf\", not \"max\"",
+        ),
+        (
+            json!({"importance": {"importance": "mix", "parts": [{"of": "lamp"}, {"of": "magnitude", "part": -1}]}}),
+            "importance: importance `mix`: parts[1].part is -1; give a number above 0",
+        ),
+        (
+            json!({"importance": {"importance": "mix", "parts": [{"of": "magnitude", "part": 0}]}}),
+            "importance: importance `mix`: parts[0].part is 0; give a number above 0",
+        ),
+        (
             json!({"scheduler": {"scheduler": "table", "parts": [[0, 0.5]]}}),
             "scheduler: scheduler `table`: `parts` has a step 0; count the steps from 1",
         ),
@@ -144,7 +164,7 @@ fn what_the_schema_forbids_the_library_refuses_with_the_key() {
 }
 
 #[test]
-fn what_a_pruner_refuses_of_ratios_and_budgets_the_schema_forbids() {
+fn what_a_pruner_refuses_of_numbers_the_schema_forbids() {
     let validator = validator();
     let pt2 = Pt2::open(&exported()).expect("it is read");
     let module = GraphModule::load(&pt2, Device::Cpu).expect("it is loaded");
@@ -160,6 +180,12 @@ fn what_a_pruner_refuses_of_ratios_and_budgets_the_schema_forbids() {
         (json!({"budget": {"macs": null}}), false),
         (json!({"budget": {"bytes": 0.1, "macs": null, "cost_aware": false}}), true),
         (json!({"budget": null, "limits": {"target_ratio": 0.5}}), true),
+        (json!({"scheduler": {"scheduler": "polynomial", "power": 0}}), false),
+        (json!({"scheduler": {"scheduler": "polynomial", "power": -1}}), false),
+        (json!({"scheduler": {"scheduler": "polynomial", "power": 0.1}}), true),
+        (json!({"scheduler": {"scheduler": "one-cycle", "alpha": -3}}), false),
+        (json!({"scheduler": {"scheduler": "one-cycle", "alpha": 0}}), true),
+        (json!({"steps": 10_000}), true),
     ] {
         let settings = Config::from_map(map(&config)).expect("it is read").settings;
         assert_eq!(GroupPruner::new(&module, settings).is_ok(), allowed, "{config}");
@@ -343,7 +369,10 @@ fn criteria_of_data_are_computed_from_it_or_say_what_they_want() {
         ),
         ("--importance taylor --data none.safetensors", "none.safetensors: there is no such file"),
         ("--importance wanda --data run.toml", "run.toml: it is no safetensors file"),
-        ("--loss mse --importance magnitude", "--loss and --recalibrate say what is done with data: give --data"),
+        (
+            "--loss mse --importance magnitude",
+            "the options: [calibration], --loss and --recalibrate say what is done with data: give --data",
+        ),
         (
             "--importance taylor --loss mse --data samples.safetensors",
             "samples.safetensors: libtorch: invalid shape: mse compares tensors of one shape",
@@ -368,7 +397,77 @@ fn data_that_does_not_fit_is_refused() {
     let few = Calibration { targets: "few".to_owned(), ..calibration.clone() };
     assert!(error(&few).contains("the tensors have [10, 3] samples"), "{}", error(&few));
     let none = Calibration { targets: "labels".to_owned(), ..calibration.clone() };
-    assert!(error(&none).contains("no tensor `labels` among few, targets"), "{}", error(&none));
+    assert!(error(&none).contains("no tensor `labels`; the file has few, targets"), "{}", error(&none));
     let empty = Calibration { batch_size: 0, ..calibration.clone() };
     assert!(error(&empty).contains("batch_size is 0"));
+}
+
+#[test]
+fn a_calibration_says_its_data_in_the_config_or_by_an_option() {
+    let folder = folder_with_samples();
+    let model = exported().to_string_lossy().into_owned();
+    let prune = |config: &str, end: &[&str]| {
+        fs::write(folder.path().join("run.json"), config).expect("it is written");
+        let all = ["prune", &model, "--dry-run", "--config", "run.json"];
+        command(folder.path(), &[&all, end].concat())
+    };
+    for config in [r#"{"calibration": {}}"#, r#"{"calibration": {"loss": "mse"}}"#] {
+        let (code, _, err) = prune(config, &[]);
+        assert!(code == Some(1) && err.starts_with("error: run.json: [calibration], --loss and"), "{config}: {err}");
+        assert_eq!(prune(config, &["--data", "samples.safetensors"]).0, Some(0), "{config}");
+    }
+    let without = json!({"calibration": null});
+    assert!(validator().is_valid(&without));
+    assert_eq!(prune(&without.to_string(), &[]).0, Some(0));
+}
+
+#[test]
+fn targets_that_are_no_classes_of_the_model_and_files_without_samples_are_refused() {
+    let folder = folder_with_samples();
+    let pt2 = Pt2::open(&exported()).expect("it is read");
+    let graph = pt2.graph();
+    let (input, output) = (graph.value(graph.inputs()[0]), graph.value(graph.outputs()[0]));
+    let count = output.meta.shape[1];
+    let path = folder.path().join("other.safetensors");
+    let load = |samples: i64, targets: &Tensor, loss: NamedLoss| {
+        let shape: Vec<i64> = std::iter::once(samples).chain(input.meta.shape[1..].iter().copied()).collect();
+        let images = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        Tensor::write_safetensors(&[(input.name.as_str(), &images), ("targets", targets)], &path)
+            .expect("it is written");
+        let calibration = Calibration { loss, ..Calibration::new(&path) };
+        let data = calibration.load(graph, pruner::importance::Signal::Gradients.into(), Device::Cpu);
+        data.map(|data| data.samples()).map_err(|error| error.to_string())
+    };
+    let classes = |classes: &[i64]| Tensor::from_slice(classes);
+    for (samples, targets, loss, says) in [
+        (
+            2,
+            classes(&[0, count]),
+            NamedLoss::CrossEntropy,
+            format!("`targets` has the class {count}, and the model has {count}, counted from 0"),
+        ),
+        (
+            2,
+            classes(&[-1, 0]),
+            NamedLoss::CrossEntropy,
+            format!("`targets` has the class -1, and the model has {count},"),
+        ),
+        (
+            2,
+            Tensor::from_slice(&[0.5, 1.0]),
+            NamedLoss::CrossEntropy,
+            "`targets` has elements of type f64, and the loss reads the numbers of classes".to_owned(),
+        ),
+        (0, classes(&[]), NamedLoss::CrossEntropy, "there are no samples;".to_owned()),
+        (2, classes(&[0]), NamedLoss::CrossEntropy, "the tensors have [2, 1] samples;".to_owned()),
+    ] {
+        let error = load(samples, &targets, loss).expect_err("it does not fit");
+        assert!(error.starts_with(&format!("{}: {says}", path.display())), "{error}");
+    }
+    assert_eq!(load(3, &classes(&[0, count - 1, -100]), NamedLoss::CrossEntropy), Ok(3));
+    assert_eq!(load(2, &Tensor::from_slice(&[0.5, 99.0]), NamedLoss::Mse), Ok(2));
+    Tensor::write_safetensors::<&str, &Tensor, _>(&[], &path).expect("it is written");
+    let error = Calibration::new(&path).load(graph, pruner::importance::SignalSet::empty(), Device::Cpu);
+    let error = error.expect_err("it is empty").to_string();
+    assert!(error.ends_with(&format!(": no tensor `{}`; the file has none", input.name)), "{error}");
 }

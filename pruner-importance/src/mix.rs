@@ -4,6 +4,7 @@ use pruner_core::deps::Group;
 use pruner_core::importance::{Importance, ImportanceError, SignalSet, Weights, deserialize_importance};
 use pruner_core::register_importance;
 use schemars::JsonSchema;
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use tch::Tensor;
 
@@ -22,7 +23,7 @@ register_importance!("mix", "a weighted sum of other criteria, each normalised",
 #[serde(default, deny_unknown_fields)]
 pub struct Mix {
     /// The criteria with their parts, one at least. Default: magnitude and fpgm, equal parts.
-    #[serde(deserialize_with = "at_least_one")]
+    #[serde(deserialize_with = "parts")]
     #[schemars(length(min = 1))]
     pub parts: Vec<Part>,
     /// How the scores that each criterion has for a group are scaled before they are added. Default: mean.
@@ -38,6 +39,7 @@ pub struct Part {
     pub of: Box<dyn Importance>,
     /// How much it counts, above 0. Default: 1.
     #[serde(default = "one")]
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub part: f64,
 }
 
@@ -45,11 +47,21 @@ fn one() -> f64 {
     1.0
 }
 
-const EMPTY: &str = "parts is empty; name at least one criterion with its part";
-
-fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
+fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Part>, D::Error> {
     let parts = Vec::deserialize(deserializer)?;
-    if parts.is_empty() { Err(serde::de::Error::custom(EMPTY)) } else { Ok(parts) }
+    check(&parts).map_err(D::Error::custom)?;
+    Ok(parts)
+}
+
+/// That there are criteria, and that each counts.
+fn check(parts: &[Part]) -> Result<(), String> {
+    if parts.is_empty() {
+        return Err("parts is empty; name at least one criterion with its part".to_owned());
+    }
+    match parts.iter().position(|Part { part, .. }| !(part.is_finite() && *part > 0.0)) {
+        Some(index) => Err(format!("parts[{index}].part is {}; give a number above 0", parts[index].part)),
+        None => Ok(()),
+    }
 }
 
 impl Mix {
@@ -90,15 +102,9 @@ impl Importance for Mix {
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        if self.parts.is_empty() {
-            return Err(ImportanceError::Other(EMPTY.into()));
-        }
+        check(&self.parts).map_err(|what| ImportanceError::Other(what.into()))?;
         let (mut sum, mut whole): (Option<Tensor>, f64) = (None, 0.0);
         for Part { of, part } in &self.parts {
-            if !(part.is_finite() && *part > 0.0) {
-                let what = format!("the part of `{}` is {part}; give a number above 0", of.typetag_name());
-                return Err(ImportanceError::Other(what.into()));
-            }
             let Some(score) = of.score(group, weights)? else { continue };
             let score = self.normalizer.apply(&score)?.f_mul_scalar(*part)?;
             sum = Some(match sum {

@@ -1,10 +1,12 @@
 //! p-norms.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Which p-norm; a config says 1, 2 or `"inf"`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub enum Norm {
     /// Σ abs(x).
@@ -16,7 +18,17 @@ pub enum Norm {
     Max,
 }
 
-#[derive(JsonSchema, Serialize, Deserialize)]
+impl JsonSchema for Norm {
+    fn schema_name() -> Cow<'static, str> {
+        "Norm".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "enum": [1, 2, "inf"] })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(untagged, expecting = "p is 1, 2 or \"inf\"")]
 enum Written {
     Number(u64),

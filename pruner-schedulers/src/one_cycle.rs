@@ -15,7 +15,8 @@ register_scheduler!("one-cycle", "a logistic curve: nearly all in the middle of 
 #[derive(Clone, Copy, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OneCycle {
-    /// How steep the curve is; positive. Default: 14.
+    /// How steep the curve is; at least 0, where the first step takes all. Default: 14.
+    #[schemars(range(min = 0.0))]
     pub alpha: f64,
     /// Where it is steepest: at t = β / α. Default: 6.
     pub beta: f64,

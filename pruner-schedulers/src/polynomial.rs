@@ -15,6 +15,7 @@ register_scheduler!("polynomial", "1 - (1 - t)^power: `linear` for 1, `cubic` fo
 #[serde(default, deny_unknown_fields)]
 pub struct Polynomial {
     /// The exponent, positive: above 1 fast at first, below 1 fast at the end. Default: 3.
+    #[schemars(extend("exclusiveMinimum" = 0.0))]
     pub power: f64,
 }
 

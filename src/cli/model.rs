@@ -1,7 +1,7 @@
 //! Models that commands open.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -16,6 +16,7 @@ use super::output;
 /// An exported program, with its groups.
 #[derive(Debug)]
 pub(crate) struct Model {
+    path: PathBuf,
     pub(crate) pt2: Pt2,
     pub(crate) analysis: Analysis,
     pub(crate) times: Times,
@@ -50,12 +51,12 @@ impl Model {
         let read_ms = ms(start);
         let start = Instant::now();
         let analysis = Analysis::new(pt2.graph()).with_context(place)?;
-        Ok(Self { pt2, analysis, times: Times { read_ms, analysis_ms: ms(start) }, file_bytes })
+        Ok(Self { path: path.to_owned(), pt2, analysis, times: Times { read_ms, analysis_ms: ms(start) }, file_bytes })
     }
 
     /// The model as a network to run; says what of it is not run as it was exported.
     pub(crate) fn load(&self, device: Device) -> anyhow::Result<GraphModule> {
-        let module = GraphModule::load(&self.pt2, device)?;
+        let module = GraphModule::load(&self.pt2, device).with_context(|| self.path.display().to_string())?;
         module.warnings().iter().for_each(|warning| output::warn(warning));
         Ok(module)
     }

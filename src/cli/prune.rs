@@ -133,7 +133,7 @@ impl Prune {
         output::check_files(read.into_iter().flatten().map(PathBuf::as_path), self.files())?;
         let progress = Progress::new(format!("reading {}", model.display()));
         let Model { mut pt2, file_bytes, .. } = Model::with_weights(&model, self.weights.as_deref())?;
-        let mut module = GraphModule::load(&pt2, self.device.device)?;
+        let mut module = GraphModule::load(&pt2, self.device.device).with_context(|| model.display().to_string())?;
         progress.next("scoring and planning");
         let mut pruner = match &self.settings.config {
             Some(path) => GroupPruner::new(&module, config.settings).with_context(|| path.display().to_string())?,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use pruner::aten;
+use pruner::config::DataError;
 use pruner::graph::{Dtype, Graph};
 use pruner::ids::ValueId;
 use tch::{Device, Kind, Tensor};
@@ -55,10 +56,8 @@ impl RunArgs {
         let input = |&id: &ValueId| match &given {
             Some((path, given)) => {
                 let value = graph.value(id);
-                let known = || given.keys().cloned().collect::<Vec<_>>().join(", ");
-                let tensor = given
-                    .get(&value.name)
-                    .with_context(|| format!("{}: no tensor `{}` among {}", path.display(), value.name, known()))?;
+                let missing = || DataError::missing(path, &value.name, given.keys());
+                let tensor = given.get(&value.name).with_context(missing)?;
                 let found = aten::meta(tensor)?;
                 let fits = found.dtype == value.meta.dtype && found.shape.len() == value.meta.shape.len();
                 ensure!(fits, "{}: `{}` is {found} where {} is read", path.display(), value.name, value.meta);

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf, absolute};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use pruner::config::{Config, read_map};
 use pruner::plan::Measure;
@@ -159,8 +159,11 @@ impl SettingsArgs {
         set(&mut limits, "max_ratio", self.max_ratio);
         set(&mut limits, "ignore", (!self.ignore.is_empty()).then_some(&*self.ignore));
         config.insert("limits".to_owned(), limits.into());
-        let data = config.remove("calibration").unwrap_or_else(|| Map::new().into());
-        let Value::Object(mut data) = data else { bail!("{source}: calibration is no table") };
+        let calibration = config.remove("calibration").filter(|value| !value.is_null());
+        let is_given = calibration.is_some();
+        let Value::Object(mut data) = calibration.unwrap_or_else(|| Map::new().into()) else {
+            bail!("{source}: calibration is no table")
+        };
         // A path of the file is relative to its folder, one of an option to where the command runs.
         let folder = self.config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let named = self.data.as_deref().map(absolute).transpose()?;
@@ -169,12 +172,11 @@ impl SettingsArgs {
         if self.recalibrate {
             data.insert("recalibrate".to_owned(), true.into());
         }
-        if !data.is_empty() && !data.contains_key("data") {
-            bail!(
-                "--loss and --recalibrate say what is done with data: give --data, or calibration.data in the config"
+        if is_given || !data.is_empty() {
+            ensure!(
+                data.contains_key("data"),
+                "{source}: [calibration], --loss and --recalibrate say what is done with data: give --data, or calibration.data in the config"
             );
-        }
-        if !data.is_empty() {
             config.insert("calibration".to_owned(), data.into());
         }
         Ok(Config::from_map(config).context(source)?.below(folder))

@@ -159,7 +159,8 @@ impl Verify {
         (reference, changed): (Reference, &[String]),
     ) -> anyhow::Result<Difference> {
         let Some(path) = &self.pruned else { return Ok(masked_equals_sliced(module, analysis, kept, inputs)?) };
-        let small = GraphModule::load(&Model::open(path)?.pt2, module.device())?;
+        let small = Model::open(path)?.pt2;
+        let small = GraphModule::load(&small, module.device()).with_context(|| path.display().to_string())?;
         let expected = match reference {
             Reference::Masked => masked(module, analysis, kept)?,
             Reference::Cut => sliced(module, analysis, kept)?,

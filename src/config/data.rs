@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 
 use pruner_core::aten;
 use pruner_core::calibration::{Batch, Loader, NamedLoss};
-use pruner_core::graph::Graph;
+use pruner_core::graph::{Dtype, Graph, TensorMeta};
 use pruner_core::importance::{Signal, SignalSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// The data that criteria are computed from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// A safetensors file with a tensor for each input of the model, by its name, and the targets of the loss. The first dimension of each is that
-    /// of the samples.
+    /// of the samples. A config has it wherever it has `[calibration]`, unless `--data` of the command takes its place.
     pub data: PathBuf,
     /// The tensor of the targets. Default: targets.
     #[serde(default = "targets")]
@@ -60,14 +60,14 @@ pub enum DataError {
         source: TchError,
     },
     /// A tensor is not there.
-    #[error("{}: no tensor `{name}` among {known}", .path.display())]
+    #[error("{}: no tensor `{name}`; the file has {}", .path.display(), list(.known))]
     Missing {
         /// The file.
         path: PathBuf,
         /// The tensor.
         name: String,
         /// Those that there are.
-        known: String,
+        known: Vec<String>,
     },
     /// A tensor is no input of the model.
     #[error("{}: `{name}` has {found} where the model reads {expected}", .path.display())]
@@ -89,12 +89,51 @@ pub enum DataError {
         /// How many each has.
         samples: Vec<i64>,
     },
+    /// Tensors are of no samples.
+    #[error("{}: there are no samples; the first dimension of each tensor is that of the samples, 1 at least", .path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Targets are numbers of another type than classes are.
+    #[error("{}: `{name}` has elements of type {found}, and the loss reads the numbers of classes; write them as i64", .path.display())]
+    Targets {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its type.
+        found: Dtype,
+    },
+    /// A target is a class that the model does not tell from others.
+    #[error("{}: `{name}` has the class {class}, and the model has {classes}, counted from 0", .path.display())]
+    Class {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The class.
+        class: i64,
+        /// How many the model has.
+        classes: i64,
+    },
     /// Nothing is run together.
     #[error("batch_size is 0; at least 1 sample is run at a time")]
     BatchSize,
     /// libtorch refused.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
+}
+
+impl DataError {
+    /// That a file has no tensor of a name among those that are `known`.
+    pub fn missing<'a>(path: &Path, name: &str, known: impl IntoIterator<Item = &'a String>) -> Self {
+        Self::Missing { path: path.to_owned(), name: name.to_owned(), known: known.into_iter().cloned().collect() }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 impl Calibration {
@@ -117,13 +156,7 @@ impl Calibration {
             .map_err(|source| DataError::Format { path: path.clone(), source })?
             .into_iter()
             .collect();
-        let of = |name: &str| {
-            tensors.get(name).ok_or_else(|| DataError::Missing {
-                path: path.clone(),
-                name: name.to_owned(),
-                known: tensors.keys().cloned().collect::<Vec<_>>().join(", "),
-            })
-        };
+        let of = |name: &str| tensors.get(name).ok_or_else(|| DataError::missing(path, name, tensors.keys()));
         let mut inputs = Vec::new();
         for &input in graph.inputs() {
             let value = graph.value(input);
@@ -133,23 +166,52 @@ impl Calibration {
         }
         let wants_loss = !signals.is_disjoint(Signal::of_loss());
         let targets = if wants_loss { vec![of(&self.targets)?.shallow_clone()] } else { Vec::new() };
+        if let (Some(target), Some(&output)) = (targets.first(), graph.outputs().first()) {
+            self.check_targets(target, &graph.value(output).meta.shape)?;
+        }
         let samples: Vec<i64> =
             inputs.iter().chain(&targets).map(|tensor| tensor.size().first().copied().unwrap_or(0)).collect();
-        if samples.windows(2).any(|pair| pair[0] != pair[1]) || samples.contains(&0) {
+        if samples.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err(DataError::Samples { path: path.clone(), samples });
+        }
+        if samples.contains(&0) {
+            return Err(DataError::Empty { path: path.clone() });
         }
         let samples = samples.first().copied().unwrap_or(0);
         Ok(Data { inputs, targets, samples, batch_size: self.batch_size as i64, device })
     }
+
+    /// That targets which are numbers of classes are whole, and below the number of classes that an output of this shape has.
+    fn check_targets(&self, targets: &Tensor, output: &[i64]) -> Result<(), DataError> {
+        let place = || (self.data.clone(), self.targets.clone());
+        let classes = match self.loss {
+            NamedLoss::Mse => return Ok(()),
+            NamedLoss::CrossEntropy if output.get(2..) == targets.size().get(1..) => output.get(1),
+            NamedLoss::CrossEntropy | NamedLoss::NextToken => output.last(),
+        };
+        let dtype = aten::meta(targets).ok().map(|meta| meta.dtype);
+        if let Some(found) = dtype.filter(|dtype| dtype.is_float()) {
+            let (path, name) = place();
+            return Err(DataError::Targets { path, name, found });
+        }
+        let Some(&classes) = classes else { return Ok(()) };
+        let found = targets.f_to_kind(Kind::Int64)?;
+        let is_class = found.f_ge(0)?.f_logical_and(&found.f_lt(classes)?)?;
+        let is_left_out = found.f_eq(LEFT_OUT)?;
+        let others = found.f_masked_select(&is_class.f_logical_or(&is_left_out)?.f_logical_not()?)?;
+        if others.numel() == 0 {
+            return Ok(());
+        }
+        let ((path, name), class) = (place(), others.int64_value(&[0]));
+        Err(DataError::Class { path, name, class, classes })
+    }
 }
 
+/// The target that losses leave out.
+const LEFT_OUT: i64 = -100;
+
 /// That a tensor is what an input reads, but for the number of samples.
-fn check_input(
-    path: &Path,
-    name: &str,
-    tensor: &Tensor,
-    meta: &pruner_core::graph::TensorMeta,
-) -> Result<(), DataError> {
+fn check_input(path: &Path, name: &str, tensor: &Tensor, meta: &TensorMeta) -> Result<(), DataError> {
     let found = aten::meta(tensor).ok();
     let fits = found.as_ref().is_some_and(|found| {
         found.dtype == meta.dtype

@@ -72,6 +72,9 @@ struct Files {
     calibration: Option<Calibration>,
 }
 
+/// The most steps that a config may have.
+const MAX_STEPS: usize = 10_000;
+
 const FILES: [&str; 4] = ["model", "weights", "output", "calibration"];
 
 /// Why a config cannot be used.
@@ -95,13 +98,23 @@ pub enum ConfigError {
         message: String,
     },
     /// A key is unknown.
-    #[error("unknown key `{key}`{}", .nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
+    #[error(
+        "unknown key `{key}`{}, expected one of `{}`",
+        .nearest.as_ref().map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default(), .known.join("`, `")
+    )]
     UnknownKey {
         /// The key.
         key: String,
         /// The known one that is most like it.
         nearest: Option<String>,
+        /// Those that are known.
+        known: Vec<String>,
     },
+    /// More steps than are made at once.
+    #[error(
+        "steps is {0}; a config has at most {MAX_STEPS}, since the command makes all of them at once, with no training between"
+    )]
+    Steps(usize),
     /// Both a budget and a ratio are given.
     #[error("both budget and limits.target_ratio say how much goes; leave one of them out")]
     TwoTargets,
@@ -145,7 +158,11 @@ impl Config {
         map.entry("scheduler").or_insert_with(|| "one-shot".into());
         let files = FILES.into_iter().filter_map(|key| Some((key.to_owned(), map.remove(key)?))).collect();
         let Files { model, weights, output, calibration } = parsed(Value::Object(files))?;
-        Ok(Self { model, weights, output, calibration, settings: parsed(Value::Object(map))? })
+        let settings: Settings = parsed(Value::Object(map))?;
+        if settings.steps > MAX_STEPS {
+            return Err(ConfigError::Steps(settings.steps));
+        }
+        Ok(Self { model, weights, output, calibration, settings })
     }
 }
 
@@ -156,6 +173,9 @@ pub fn schema() -> Schema {
     schema.remove("required");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.insert("$schema".to_owned(), json!({ "type": "string" }));
+        if let Some(steps) = properties.get_mut("steps").and_then(Value::as_object_mut) {
+            steps.insert("maximum".to_owned(), MAX_STEPS.into());
+        }
     }
     let two_targets = json!({
         "required": ["budget", "limits"],
@@ -194,7 +214,8 @@ fn check_keys(map: &Map<String, Value>) -> Result<(), ConfigError> {
     let known = || known.into_iter().flat_map(Map::keys).map(String::as_str);
     match map.keys().find(|key| known().all(|known| known != *key)) {
         Some(key) => {
-            Err(ConfigError::UnknownKey { key: key.clone(), nearest: nearest(key, known()).map(str::to_owned) })
+            let nearest = nearest(key, known()).map(str::to_owned);
+            Err(ConfigError::UnknownKey { key: key.clone(), nearest, known: known().map(str::to_owned).collect() })
         }
         None => Ok(()),
     }

@@ -252,6 +252,15 @@ impl Shortfall {
     pub fn new(measure: Measure, asked: f64, possible: f64) -> Self {
         Self { measure, asked, possible }
     }
+
+    /// What is asked and what is possible in per cent, with as many digits as tell them apart.
+    fn told_apart(&self) -> (String, String) {
+        const MOST: usize = 12;
+        let with = |digits: usize| [self.asked, self.possible].map(|share| format!("{:.digits$}", 100.0 * share));
+        let digits = (1..MOST).find(|&digits| with(digits)[0] != with(digits)[1]).unwrap_or(MOST);
+        let [asked, possible] = with(digits);
+        (asked, possible)
+    }
 }
 
 /// Why a budget cannot be met.
@@ -308,13 +317,38 @@ fn infeasible(failing: &[Shortfall]) -> String {
 }
 
 fn asked(failing: &[Shortfall]) -> String {
-    list(failing, |one| format!("{:.1} % of the {}", 100.0 * one.asked, one.measure))
+    list(failing, |one| format!("{} % of the {}", one.told_apart().0, one.measure))
 }
 
 fn possible(failing: &[Shortfall]) -> String {
-    list(failing, |one| format!("{:.1} %", 100.0 * one.possible))
+    list(failing, |one| format!("{} %", one.told_apart().1))
 }
 
 fn list(failing: &[Shortfall], part: fn(&Shortfall) -> String) -> String {
     failing.iter().map(part).collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_and_what_is_possible_are_told_apart() {
+        for (asked, possible, expected) in [
+            (
+                0.9,
+                0.5,
+                "the budget removes 90.0 % of the parameters, and cutting all that the limits let go removes 50.0 %;",
+            ),
+            (
+                0.9999,
+                0.9996,
+                "the budget removes 99.99 % of the parameters, and cutting all that the limits let go removes 99.96 %;",
+            ),
+        ] {
+            let failing = vec![Shortfall::new(Measure::Params, asked, possible)];
+            let error = BudgetError::Infeasible { failing }.to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ pub struct Limits {
     /// What is left alone: the names of parameters (`conv1.weight`) or of layers (`conv1`, with all that is below), with `*`, `?` and
     /// `[…]` as in file names, for all dimensions, for one (`conv1.weight:0`), or for one side: `conv1:in` what the layer sums over,
     /// `conv1:out` what it makes, its bias and what a norm scales among it. A group is left alone when one of its members is named.
-    /// Groups go by the names that reports have for them, too. A layer named whole keeps its input side too, and with it the outputs of what feeds it. `@heads`, `@head-dims` and `@channels`
+    /// Groups go by the names that reports have for them, too, and by their ids (`g3`) where no layer is called so. A layer named whole keeps its input side too, and with it the outputs of what feeds it. `@heads`, `@head-dims` and `@channels`
     /// name groups by their [`Role`](crate::deps::Role): where `@head-dims` are ignored, whole heads go and no part of one.
     /// Default: none.
     pub ignore: Vec<String>,
@@ -172,14 +172,18 @@ pub enum LimitsError {
         problem: String,
     },
     /// A name is that of nothing.
-    #[error("{list}: `{pattern}` matches no {}{}", sought(.pattern), suggestion(.nearest.as_deref()))]
+    #[error("{list}: `{pattern}` matches no {sought}; {}", suggestion(.nearest.as_deref(), .known))]
     Unmatched {
         /// The list that it is in, `ignore` or `groups`.
         list: &'static str,
         /// The name as written.
         pattern: String,
-        /// The most similar name that there is.
+        /// What it is sought among.
+        sought: &'static str,
+        /// The most similar name that there is, where one is similar.
         nearest: Option<String>,
+        /// Names that there are.
+        known: Vec<String>,
     },
     /// An override makes no sense.
     #[error("overrides[{index}]: {problem}")]
@@ -197,11 +201,14 @@ impl LimitsError {
     }
 }
 
-/// What a name is sought among.
-fn sought(pattern: &str) -> &'static str {
-    if pattern.starts_with('@') { "group by its role" } else { "parameter that has an axis in a group" }
-}
-
-fn suggestion(nearest: Option<&str>) -> String {
-    nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default()
+/// The name that was probably meant, or a few that there are.
+fn suggestion(nearest: Option<&str>, known: &[String]) -> String {
+    const FEW: usize = 4;
+    let few = known.iter().take(FEW).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match (nearest, known.len()) {
+        (Some(nearest), _) => format!("did you mean `{nearest}`?"),
+        (None, 0) => "there are no groups".to_owned(),
+        (None, 1..=FEW) => format!("there are {few}"),
+        (None, all) => format!("there are {few} and {} more", all - FEW),
+    }
 }

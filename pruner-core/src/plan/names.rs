@@ -1,4 +1,4 @@
-//! Names and globs of groups: their own, by parameter or layer, by one side of it, by role.
+//! Names and globs of groups: their own, by parameter or layer, by one side of it, by role, by id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,15 +17,16 @@ pub(super) fn named(
     let mut named = BTreeMap::new();
     for text in patterns {
         let name = Name::new(list, text)?;
-        let mut matched = false;
-        let is_named = |group: &&&dyn Group| *group.name() == *text || name.matches(**group);
-        for group in groups.iter().filter(is_named) {
-            matched = true;
-            named.entry(group.id()).or_insert_with(|| text.clone());
+        let mut found: Vec<_> = groups.iter().filter(|group| *group.name() == *text || name.matches(**group)).collect();
+        // A layer may be called as a group is by its id, and is then meant.
+        if found.is_empty() {
+            found.extend(groups.iter().filter(|group| group.id().to_string() == *text));
         }
-        if !matched {
-            let nearest = nearest(groups, text);
-            return Err(LimitsError::Unmatched { list, pattern: text.clone(), nearest });
+        if found.is_empty() {
+            return Err(unmatched(groups, list, text));
+        }
+        for group in found {
+            named.entry(group.id()).or_insert_with(|| text.clone());
         }
     }
     Ok(named)
@@ -103,11 +104,38 @@ fn layers(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(name), |name| name.rsplit_once('.').map(|(layer, _)| layer))
 }
 
-/// The most similar name of something that is there, when one is similar.
-fn nearest(groups: &[&dyn Group], text: &str) -> Option<String> {
-    const SIMILAR: f64 = 0.6;
-    let mut names: BTreeSet<String> = groups.iter().map(|group| format!("@{}", group.role())).collect();
-    names.extend(groups.iter().map(|group| group.name().to_owned()));
+/// Why a name is that of nothing, with the names that could be meant.
+fn unmatched(groups: &[&dyn Group], list: &'static str, text: &str) -> LimitsError {
+    let roles = || groups.iter().map(|group| format!("@{}", group.role())).collect::<BTreeSet<_>>();
+    let places = places(groups, text);
+    let (sought, nearest, known) = if text.starts_with('@') {
+        ("group by its role", nearest(roles(), text), roles().into_iter().collect())
+    } else if places.is_empty() {
+        let names = names(groups).into_iter().chain(roles());
+        let own = groups.iter().map(|group| group.name().to_owned()).collect();
+        ("parameter that has an axis in a group", nearest(names, text), own)
+    } else {
+        ("side or dimension of what is before its colon", None, places)
+    };
+    LimitsError::Unmatched { list, pattern: text.to_owned(), sought, nearest, known }
+}
+
+/// The sides, and then the dimensions, that there are of what a text names before its last colon.
+fn places(groups: &[&dyn Group], text: &str) -> Vec<String> {
+    let Some((name, pattern)) = text.rsplit_once(':').and_then(|(name, _)| Some((name, Pattern::new(name).ok()?)))
+    else {
+        return Vec::new();
+    };
+    let members = groups.iter().flat_map(|group| group.members());
+    let named: Vec<_> = members.filter(|member| layers(&member.name).any(|layer| pattern.matches(layer))).collect();
+    let sides: BTreeSet<_> = named.iter().map(|member| format!("{name}:{}", Place::of(member.side))).collect();
+    let dims: BTreeSet<_> = named.iter().map(|member| format!("{name}:{}", member.dim)).collect();
+    sides.into_iter().chain(dims).collect()
+}
+
+/// Every name of a group, of a parameter, of a layer and of a side of these.
+fn names(groups: &[&dyn Group]) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = groups.iter().map(|group| group.name().to_owned()).collect();
     for member in groups.iter().flat_map(|group| group.members()) {
         names.insert(format!("{}:{}", member.name, member.dim));
         for layer in layers(&member.name) {
@@ -116,12 +144,14 @@ fn nearest(groups: &[&dyn Group], text: &str) -> Option<String> {
         }
     }
     names
-        .into_iter()
-        // What is sought as a role is no layer.
-        .filter(|name| name.starts_with('@') || !text.starts_with('@'))
-        .map(|name| (strsim::normalized_damerau_levenshtein(text, &name), name))
-        .filter(|(similarity, name)| *similarity >= SIMILAR || name.eq_ignore_ascii_case(text))
-        // Of equally similar names the first.
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
-        .map(|(_, name)| name)
+}
+
+/// The most similar of some names, of equally similar ones the first; `None` where none is similar.
+fn nearest(names: impl IntoIterator<Item = String>, text: &str) -> Option<String> {
+    const SIMILAR: f64 = 0.6;
+    let text = text.to_lowercase();
+    let similarity = |name: &str| strsim::normalized_damerau_levenshtein(&text, &name.to_lowercase());
+    let similar =
+        names.into_iter().map(|name| (similarity(&name), name)).filter(|(similarity, _)| *similarity >= SIMILAR);
+    similar.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, name)| name)
 }

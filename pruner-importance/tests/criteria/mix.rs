@@ -34,7 +34,7 @@ fn it_needs_what_its_criteria_need_and_refuses_a_part_of_nothing() {
     let case = Case::new(2).plain(tensor(&[3.0, 1.0], &[2, 1]), 0);
     for part in [0.0, -1.0, f64::NAN] {
         let error = case.error(&Mix::new().with(Magnitude::default(), part));
-        assert!(error.ends_with(&format!("the part of `magnitude` is {part}; give a number above 0")), "{error}");
+        assert!(error.ends_with(&format!("parts[0].part is {part}; give a number above 0")), "{error}");
     }
 }
 

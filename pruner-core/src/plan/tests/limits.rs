@@ -29,16 +29,21 @@ fn limits_that_make_no_sense_are_refused() {
     check_error(&Limits::default().with_max_ratio(f64::NAN), &max_ratio("NaN"));
     check_error(&Limits::default().with_min_channels(0), "min_channels is 0; a layer keeps at least 1");
     check_error(&Limits::default().with_round_to(0), "round_to is 0; use 1 for no rounding");
-    let unmatched = |pattern, suggestion| format!("ignore: `{pattern}` matches no parameter that has an axis in a group{suggestion}");
-    check_error(&Limits::default().with_ignored("layer1.0.conv3"), &unmatched("layer1.0.conv3", "; did you mean `layer1.0.conv1`?"));
-    check_error(&Limits::default().with_ignored("fc.weight:1"), &unmatched("fc.weight:1", "; did you mean `fc.weight:0`?"));
-    check_error(&Limits::default().with_ignored("transformer"), &unmatched("transformer", ""));
-    check_error(&Limits::default().with_ignored("fc.weight:in"), &unmatched("fc.weight:in", "; did you mean `fc.weight:0`?"));
-    check_error(&Limits::default().with_ignored("layer1.0.conv1:in"), &unmatched("layer1.0.conv1:in", "; did you mean `layer1.0.conv2:in`?"));
+    let unmatched = |pattern, suggestion| format!("ignore: `{pattern}` matches no parameter that has an axis in a group; {suggestion}");
+    let place = |pattern, there_are| format!("ignore: `{pattern}` matches no side or dimension of what is before its colon; there are {there_are}");
+    check_error(&Limits::default().with_ignored("layer1.0.conv3"), &unmatched("layer1.0.conv3", "did you mean `layer1.0.conv1`?"));
+    check_error(&Limits::default().with_ignored("fc.weight:1"), &place("fc.weight:1", "`fc.weight:out`, `fc.weight:0`"));
+    check_error(&Limits::default().with_ignored("transformer"), &unmatched("transformer", "there are `layer1.0.conv1.weight:0`, `fc.weight:0`"));
+    check_error(&Limits::default().with_ignored("fc.weight:in"), &place("fc.weight:in", "`fc.weight:out`, `fc.weight:0`"));
+    check_error(&Limits::default().with_ignored("layer1.0.conv1:in"), &place("layer1.0.conv1:in", "`layer1.0.conv1:out`, `layer1.0.conv1:0`"));
+    check_error(&Limits::default().with_ignored("layer1.*:sideways"), &place("layer1.*:sideways", "`layer1.*:in`, `layer1.*:out`, `layer1.*:0`, `layer1.*:1`"));
+    check_error(&Limits::default().with_ignored("layer1.0.conv3:in"), &unmatched("layer1.0.conv3:in", "did you mean `layer1.0.conv2:in`?"));
+    check_error(&Limits::default().with_ignored("g2"), &unmatched("g2", "there are `layer1.0.conv1.weight:0`, `fc.weight:0`"));
     check_error(&Limits::default().with_ignored("fc[.weight"), "ignore: `fc[.weight` is no name or glob: invalid range pattern");
-    let role = |pattern, suggestion| format!("ignore: `{pattern}` matches no group by its role{suggestion}");
-    check_error(&Limits::default().with_ignored("@heads"), &role("@heads", ""));
-    check_error(&Limits::default().with_ignored("@channel"), &role("@channel", "; did you mean `@channels`?"));
+    let role = |pattern, suggestion| format!("ignore: `{pattern}` matches no group by its role; {suggestion}");
+    check_error(&Limits::default().with_ignored("@heads"), &role("@heads", "there are `@channels`"));
+    check_error(&Limits::default().with_ignored("@channel"), &role("@channel", "did you mean `@channels`?"));
+    check_error(&Limits::default().with_ignored("@CHANNELS"), &role("@CHANNELS", "did you mean `@channels`?"));
 }
 
 #[test]
@@ -61,12 +66,18 @@ fn an_override_that_makes_no_sense_is_refused_with_its_number() {
     );
     check(fc().with_min_channels(0), "overrides[1]: min_channels is 0; a layer keeps at least 1");
     check(fc().with_round_to(0), "overrides[1]: round_to is 0; use 1 for no rounding");
-    check(Override::new(["fc", "fd"]), "overrides[1]: groups: `fd` matches no parameter that has an axis in a group");
+    check(
+        Override::new(["fc", "fd"]),
+        "overrides[1]: groups: `fd` matches no parameter that has an axis in a group; there are `layer1.0.conv1.weight:0`, `fc.weight:0`",
+    );
     check(
         Override::new(["layer1.0.conv4"]),
         "overrides[1]: groups: `layer1.0.conv4` matches no parameter that has an axis in a group; did you mean `layer1.0.conv1`?",
     );
-    check(Override::new(["@head-dims"]), "overrides[1]: groups: `@head-dims` matches no group by its role");
+    check(
+        Override::new(["@head-dims"]),
+        "overrides[1]: groups: `@head-dims` matches no group by its role; there are `@channels`",
+    );
     check(Override::new(["fc["]), "overrides[1]: groups: `fc[` is no name or glob: invalid range pattern");
 }
 

@@ -33,6 +33,7 @@ fn a_layer_a_parameter_or_one_side_of_it_is_left_alone() {
         ("layer1", &[0, 1]),
         ("fc:in", &[1]),
         ("fc.weight:0", &[2]),
+        ("g1", &[1]),
         ("*.conv?.weight:0", &[0, 1]),
         ("*.conv?:in", &[0]),
         ("*", &[0, 1, 2]),
@@ -44,6 +45,20 @@ fn a_layer_a_parameter_or_one_side_of_it_is_left_alone() {
         assert!(expected.iter().all(|&index| selection.plan.cut(g(index)).is_empty()));
         assert_eq!(selection.channels.initial, 4 * (3 - expected.len()));
     }
+}
+
+#[test]
+fn a_layer_that_is_called_as_a_group_is_by_its_id_is_the_one_that_is_meant() {
+    let groups = [TestGroup::new(0, "fc", 4), TestGroup::new(1, "g0", 4), TestGroup::new(2, "head", 4)];
+    assert_eq!(ignored(&refs(&groups), "g0"), ["g0.weight:0"]);
+    assert_eq!(ignored(&refs(&groups), "g2"), ["head.weight:0"]);
+    let many: Vec<_> = (0..6).map(|id| TestGroup::new(id, &format!("fc{id}"), 4)).collect();
+    let limits = Limits::default().with_ignored("g9");
+    let error = select(&refs(&many), &Scores::new(), &limits, 1.0).expect_err("there is no such group").to_string();
+    assert!(
+        error.ends_with("; there are `fc0.weight:0`, `fc1.weight:0`, `fc2.weight:0`, `fc3.weight:0` and 2 more"),
+        "{error}"
+    );
 }
 
 #[test]
