@@ -76,6 +76,7 @@ template <size_t bytes> struct Blocks : Row {
   std::vector<uint32_t> offsets;
 
   explicit Blocks(c10::ArrayRef<int64_t> kept) {
+    offsets.reserve(kept.size());
     for (int64_t index : kept)
       offsets.push_back(static_cast<uint32_t>(index * bytes));
   }
@@ -112,6 +113,7 @@ struct Words : Row {
   // `kept` ascend.
   Words(c10::ArrayRef<int64_t> kept, int64_t length) : last(c10::ArrayRef<int64_t>()) {
     auto count = static_cast<int64_t>(kept.size());
+    packs.reserve(count / 2);
     int64_t at = 0;
     while (at + lanes <= count && kept[at] + lanes <= length) {
       int64_t first = at;

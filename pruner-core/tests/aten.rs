@@ -79,6 +79,19 @@ fn slices_keep_the_memory_format() {
     assert_eq!(one.stride(), [9, 1, 3, 1]);
 }
 
+#[test]
+fn slices_of_long_rows_are_those_of_index_select() {
+    for columns in [8, 15, 16, 17, 63, 200] {
+        let tensor = numbers(&[9, columns], Kind::Float);
+        let rows: &[i64] = &[0, 2, 3, 5, 8];
+        for (modulus, less) in [(2, 1), (3, 2), (5, 1), (9, 8), (11, 3), (64, 63)] {
+            let stay: Vec<i64> = (0..columns).filter(|at| at * 7 % modulus < less).collect();
+            check(&tensor, &[Some(rows), Some(&stay)]);
+            check(&tensor, &[None, Some(&stay.iter().rev().copied().collect::<Vec<_>>())]);
+        }
+    }
+}
+
 fn channels_last(tensor: &Tensor) -> Tensor {
     tensor.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }

@@ -44,6 +44,10 @@ impl Normalizer {
                 return Tensor::f_from_slice(&scores);
             }
         }
+        self.apply_on_device(score)
+    }
+
+    fn apply_on_device(self, score: &Tensor) -> Result<Tensor, TchError> {
         // In double precision no sum or square of single-precision scores overflows, and the result is the same in
         // single precision in whatever order a device adds.
         let wide = score.f_to_kind(Kind::Double)?;
@@ -101,4 +105,23 @@ fn lamp(score: &Tensor) -> Result<Tensor, TchError> {
     let at_least = ascending.f_flip(0)?.f_cumsum(0, None)?.f_flip(0)?;
     let quotients = divide(&ascending, &at_least)?;
     quotients.f_scatter(0, &order, &quotients)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_in_memory_are_scaled_as_on_a_device() {
+        use Normalizer::{Gaussian, Max, Mean, None, Standardization, Sum};
+        let scores = Tensor::arange(37, (Kind::Float, Device::Cpu)).f_sin().expect("numbers");
+        let with_nan = Tensor::f_from_slice(&[1.0_f32, f32::NAN, 3.0]).expect("numbers");
+        for normalizer in [None, Sum, Mean, Max, Standardization, Gaussian] {
+            for scores in [&scores, &with_nan, &with_nan.zeros_like()] {
+                let own = normalizer.apply(scores).expect("scaled");
+                let expected = normalizer.apply_on_device(scores).expect("scaled");
+                assert!(own.allclose(&expected, 1e-6, 1e-6, true), "{normalizer:?}: {own:?} is not {expected:?}");
+            }
+        }
+    }
 }

@@ -1,8 +1,7 @@
 //! What criteria see: the tensors of a network, and the signals gathered from it.
 
-use std::cell::RefCell;
+use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tch::Tensor;
 
@@ -23,7 +22,7 @@ pub struct Weights {
     any_gradient: bool,
     signals: Signals,
     /// What was folded so far, by form, signal, parameter and dimension.
-    folds: RefCell<BTreeMap<Folded, Arc<Fold>>>,
+    folds: RefCell<BTreeMap<Folded, Fold>>,
 }
 
 /// What is folded: the form, the signal, the parameter and the dimension that stays.
@@ -179,15 +178,16 @@ impl Weights {
         member: &Member,
         form: Form,
         signal: Option<Signal>,
-    ) -> Result<Option<Arc<Fold>>, ImportanceError> {
+    ) -> Result<Option<Ref<'_, Fold>>, ImportanceError> {
         let tensor = self.of(member)?;
         let (shape, dim, expected) = (tensor.size(), member.dim, member.layout.len());
         if shape.get(dim) != Some(&(expected as i64)) {
             return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim, expected });
         }
         let key = |dim| (form, signal, member.value, dim);
-        if let Some(known) = self.folds.borrow().get(&key(dim)) {
-            return Ok(Some(known.clone()));
+        let known = || Ref::filter_map(self.folds.borrow(), |folds| folds.get(&key(dim))).ok();
+        if let Some(known) = known() {
+            return Ok(Some(known));
         }
         let other = match signal {
             Some(Signal::Gradients) => self.gradient_of(member)?,
@@ -202,11 +202,9 @@ impl Weights {
         }
         let (outer, inner) = if dim < 2 && shape.len() > 1 { (Some(0), 1) } else { (None, dim) };
         let (of_outer, of_inner) = aten::folds(tensor, other, form, (outer, inner))?;
-        let mut folds = self.folds.borrow_mut();
-        for (dim, of) in outer.zip(of_outer).into_iter().chain([(inner, of_inner)]) {
-            folds.insert(key(dim), Arc::new(of));
-        }
-        Ok(folds.get(&key(dim)).cloned())
+        let of_dims = outer.zip(of_outer).into_iter().chain([(inner, of_inner)]);
+        self.folds.borrow_mut().extend(of_dims.map(|(dim, of)| (key(dim), of)));
+        Ok(known())
     }
 
     fn gathered(&self, signal: Signal) -> Result<&Signals, ImportanceError> {
