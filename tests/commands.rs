@@ -252,9 +252,10 @@ fn layers_sides_and_roles_have_limits_of_their_own() {
     assert_eq!(left(&done, "attention.in_proj_weight:0/1"), (4, json!("@heads")));
     assert_eq!(left(&done, "attention.in_proj_weight:0/2"), (1, Value::Null));
     assert_eq!(left(&done, "up.weight:0"), (16, json!("up:out")));
-    let done = folder.json(0, "prune @residual --ratio 0.5 --ignore narrow:in --ignore g0 -o small.pt2");
-    assert_eq!(left(&done, "stem.weight:0").1, json!("g0"));
+    let done = folder.json(0, "prune @residual --ratio 0.5 --ignore narrow:in -o small.pt2");
     assert_eq!(left(&done, "wide.weight:0"), (12, json!("narrow:in")));
+    let done = folder.json(0, "prune @residual --ratio 0.5 --ignore g0 -o small.pt2");
+    assert_eq!(left(&done, "stem.weight:0").1, json!("g0"));
 
     for (config, says) in [
         (
