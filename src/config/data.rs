@@ -197,7 +197,7 @@ impl Calibration {
         let Some(&classes) = classes else { return Ok(()) };
         let found = targets.f_to_kind(Kind::Int64)?;
         let is_class = found.f_ge(0)?.f_logical_and(&found.f_lt(classes)?)?;
-        let is_left_out = found.f_eq(LEFT_OUT)?;
+        let is_left_out = found.f_eq(NamedLoss::IGNORED)?;
         let others = found.f_masked_select(&is_class.f_logical_or(&is_left_out)?.f_logical_not()?)?;
         if others.numel() == 0 {
             return Ok(());
@@ -206,9 +206,6 @@ impl Calibration {
         Err(DataError::Class { path, name, class, classes })
     }
 }
-
-/// The target that losses leave out.
-const LEFT_OUT: i64 = -100;
 
 /// That a tensor is what an input reads, but for the number of samples.
 fn check_input(path: &Path, name: &str, tensor: &Tensor, meta: &TensorMeta) -> Result<(), DataError> {

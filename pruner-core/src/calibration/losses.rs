@@ -20,6 +20,9 @@ pub enum NamedLoss {
 }
 
 impl NamedLoss {
+    /// The number of a class or token that adds nothing, as PyTorch has it.
+    pub const IGNORED: i64 = -100;
+
     /// The loss of outputs by targets.
     pub fn of(self, outputs: &[Tensor], targets: &[Tensor]) -> Result<Tensor, TchError> {
         let shapes =
@@ -52,8 +55,7 @@ impl NamedLoss {
 
 /// The mean over all targets, those that are ignored among them, so that what batches add to a gradient does not depend on how many are.
 fn cross_entropy(logits: &Tensor, target: &Tensor) -> Result<Tensor, TchError> {
-    const IGNORED: i64 = -100;
-    let sum = logits.f_cross_entropy_loss(target, None::<Tensor>, Reduction::Sum, IGNORED, 0.0)?;
+    let sum = logits.f_cross_entropy_loss(target, None::<Tensor>, Reduction::Sum, NamedLoss::IGNORED, 0.0)?;
     sum.f_div_scalar(target.numel() as f64)
 }
 
