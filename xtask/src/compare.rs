@@ -15,7 +15,7 @@ const ALONE: [&str; 3] = ["--page", "--help", "-h"];
 /// Runs the comparison with the arguments that are given.
 pub(crate) fn run(root: &Path, libtorch: &Libtorch, args: &[String]) -> anyhow::Result<ExitCode> {
     let mut command = cargo::command(root, libtorch);
-    command.args(["run", "--package", "pruner-bench", "--bin", "compare", "--"]).args(args);
+    command.args(["run", "--release", "--package", "pruner-bench", "--bin", "compare", "--"]).args(args);
     if !args.iter().any(|arg| ALONE.contains(&arg.as_str())) {
         let python = Environment::provide(Set::Zoo, libtorch)?;
         let own = root.join("xtask/python");

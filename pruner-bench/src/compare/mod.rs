@@ -145,7 +145,8 @@ fn about(options: &Options) -> Result<About, CompareError> {
         serde_json::from_slice(&output.stdout).map_err(FileError::json("the versions of Python's packages"))?;
     versions.insert("pruner".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    Ok(About { cpu: cpu(), cores, threads: THREADS, limit_s: options.limit, versions })
+    let debug_assertions = cfg!(debug_assertions);
+    Ok(About { cpu: cpu(), cores, debug_assertions, threads: THREADS, limit_s: options.limit, versions })
 }
 
 /// The model of the CPU, where the system tells it.

@@ -49,8 +49,10 @@ pub(super) fn page(results: &Results) -> String {
     let versions: Vec<String> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut page = format!(
         "# Beside Torch-Pruning\n\n\
-         Written by `cargo xtask compare`, from what it ran and nothing else: {}; each on {} thread, of {} cores of an {} that other work used, too.\n\n",
+         Written by `cargo xtask compare`, from what it ran and nothing else: {}, built {} debug assertions; each on {} thread, of {} cores of an {} that \
+         other work used, too.\n\n",
         versions.join(", "),
+        if about.debug_assertions { "with" } else { "without" },
         about.threads,
         about.cores,
         about.cpu
@@ -89,7 +91,7 @@ the median of the rounds and a ratio the median of the ratios of each round, aft
 only, that one counts. It is given a time limit for each model, the layer that makes the classes as ignored, and the numbers of heads of attention.
 
 - *analysis*: Torch-Pruning takes `build_dependency` and `get_all_groups` from a model to its groups, which runs the model once (*forward*). We analyse the
-  graph of an export, which has been run before; *from file* counts reading the archive in, too.
+  graph of an export, which has been run before, and was checked when it was read; *from file* counts reading the archive in, too.
 - *step*: scores by magnitude (L2) and the cut of half of every group. What is analysed before it, and loading or copying the model, is not counted on either side.
 - *copy*: all weights are read once, and as many bytes as are kept are written once, to memory that is allocated as in the step.
 - *memory*: what the process held at most in a step, beside what it held before; the most of all rounds.

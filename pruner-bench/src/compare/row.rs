@@ -20,6 +20,8 @@ pub struct About {
     pub cpu: String,
     /// Its cores.
     pub cores: usize,
+    /// Whether `pruner` was built with debug assertions, as by cargo's profile `dev`.
+    pub debug_assertions: bool,
     /// The threads of each side.
     pub threads: i32,
     /// The seconds that Torch-Pruning may take for one model.

@@ -55,7 +55,8 @@ fn made_up() -> Results {
     };
     let row = Row { model: "resnet18".to_owned(), params: 11_000_000, macs: 100, own, peer };
     let versions = BTreeMap::from([("torch-pruning".to_owned(), "1.6.1".to_owned())]);
-    let about = About { cpu: "Example CPU".to_owned(), cores: 2, threads: THREADS, limit_s: 60, versions };
+    let cpu = "Example CPU".to_owned();
+    let about = About { cpu, cores: 2, debug_assertions: false, threads: THREADS, limit_s: 60, versions };
     Results { about, rows: vec![row, failed] }
 }
 
