@@ -109,7 +109,8 @@ fn network(
             (Tool::Pruner, Some(criterion), _) => Some(bench.own(cell, criterion, (&dense, &files.archive))?),
             (Tool::TorchPruning, _, Some(peer)) => {
                 let answer = lock(peer).next()?;
-                answer.map(|answer| of_peer_row(bench, of_peer[answer.cell], &dense, answer)).transpose()?
+                let answer = answer.and_then(|answer| Some((*of_peer.get(answer.cell)?, answer)));
+                answer.map(|(cell, answer)| of_peer_row(bench, cell, &dense, answer)).transpose()?
             }
             _ => None,
         };

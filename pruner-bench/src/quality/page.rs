@@ -51,7 +51,7 @@ fn introduction(about: &About, [ours, theirs]: [f64; TOOLS.len()]) -> String {
          `snip` is `taylor-per-weight`.\n\
          - *Measured anew* are the statistics of batch norms, on the same {} images; *trained* is further on {} images, the same for all.\n\
          - *local* takes the same share of every group, *global* ranks all groups together, *isomorphic* those that are made alike.\n\
-         - *Torch-Pruning* cuts the same trained network by its criterion of the same name with its defaults, to within half a point of \
+         - *Torch-Pruning* cuts the same trained network by its criterion of the same name with its defaults, where its ratios allow it to within half a point of \
          the same share, told the classifier and the heads of attention. What it leaves is exported, judged and trained as our own. The \
          gradients of its `hessian` are those of the last image alone, as its `accumulate_grad` keeps them.\n\
          - `{RANDOM}` is the baseline. A dash: it was not measured, the criterion has no score there, or no cut goes so far.\n",

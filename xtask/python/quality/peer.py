@@ -85,7 +85,7 @@ def gathered(net, criterion, images, labels):
 
 
 def fitting(net, cell, gradients, left):
-    """The pruned network of the lowest ratio with which the share is gone; `left` has what is left at ratios that were tried."""
+    """The network of a ratio with which the share is gone, and little more; `left` has what is left at ratios that were tried."""
     before = macs(net)
     allowed = before * (1 - cell["percent"] / 100)
     low, high, small = 0.0, 1.0, None
