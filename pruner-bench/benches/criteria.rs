@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use pruner_bench::models::{all, randomize};
 use pruner_core::calibration::{Batch, NamedLoss, gather};
-use pruner_core::deps::{Analysis, AxisGroup, Group as _, Kept, Member};
+use pruner_core::deps::{Analysis, AxisGroup, Group as _, Kept, Member, Side};
 use pruner_core::exec::GraphModule;
-use pruner_core::importance::{Importance, Signals, Weights, importance_from, score};
+use pruner_core::importance::{Importance, Signals, Weights, importance_from, score, slices};
 use pruner_core::registry;
 use pruner_core::text::{Column, Table};
 use pruner_core::trace::trace;
@@ -59,6 +59,32 @@ fn scores(importance: &dyn Importance, groups: &[AxisGroup], weights: &Weights) 
     let scores: Vec<Tensor> =
         groups.iter().filter_map(|group| score(importance, group, weights).expect("the group can be scored")).collect();
     Vec::try_from(Tensor::cat(&scores, 0).to_device(Device::Cpu)).expect("scores are numbers")
+}
+
+/// The least arithmetic of `fpgm`: every filter by every other of its layer, in double precision and each pair once.
+///
+/// The pairs are those of the first half with all others, which are as many.
+fn products(filters: &[Tensor]) {
+    for filters in filters {
+        let _ = black_box(filters.narrow(0, 0, filters.size()[0] / 2).matmul(&filters.transpose(0, 1)));
+    }
+}
+
+/// The filters of the coordinates of every layer that makes some, a row for each, in double precision; and how many products of numbers all pairs take.
+fn filters(module: &GraphModule, groups: &[AxisGroup]) -> (Vec<Tensor>, f64) {
+    let mut filters = Vec::new();
+    for group in groups {
+        for member in group.members().iter().filter(|member| member.trained && member.side == Side::Output) {
+            let tensor = module.tensor(member.value).expect("it is stored");
+            if tensor.dim() >= 2 {
+                let rows = slices::rows(member, tensor, group.size()).expect("it is the group's");
+                filters.push(rows.to_kind(Kind::Double));
+            }
+        }
+    }
+    let pairs = |filters: &Tensor| (filters.size()[0] * filters.size()[0] / 2 * filters.size()[1]) as f64;
+    let numbers = filters.iter().map(pairs).sum();
+    (filters, numbers)
 }
 
 fn seconds<T>(f: impl FnOnce() -> T) -> f64 {
@@ -127,5 +153,12 @@ fn main() {
             ]);
         }
         println!("{name}: {} groups\n{table}", groups.len());
+        let (filters, numbers) = filters(&module, &groups);
+        let best = (0..ROUNDS).map(|_| seconds(|| products(&filters))).fold(f64::INFINITY, f64::min);
+        println!(
+            "the products of all pairs of filters, the least arithmetic of fpgm: {:.2} ms, {:.1} GFLOP/s\n",
+            best * 1e3,
+            2.0 * numbers / best / 1e9
+        );
     }
 }

@@ -58,17 +58,41 @@ impl Importance for Fpgm {
     }
 }
 
+/// How many filters are held against the others at once: so few that their distances stay in the caches, and so many that they come of
+/// products of matrices.
+const BLOCK: i64 = 128;
+
 /// The sum of the distances of every coordinate's filter to the others that the layer has.
 fn distances(member: &Member, weight: &Tensor, size: usize) -> Result<Tensor, ImportanceError> {
     // In double precision, so that the distance of near filters is not lost in the products that it is computed from.
     let filters = slices::rows(member, weight, size)?.f_to_kind(Kind::Double)?;
     let missing = slices::missing(member, size, weight.device())?;
-    let sum = || -> Result<Tensor, TchError> {
-        let all = Tensor::f_cdist(&filters, &filters, 2.0, None::<i64>)?;
-        let Some(missing) = missing else { return all.f_sum_dim_intlist(1, false, Kind::Float) };
-        // What the layer does not have is at no distance.
-        let all = all.f_masked_fill(&missing, 0.0)?;
-        all.f_sum_dim_intlist(1, false, Kind::Float)?.f_masked_fill(&missing, 0.0)
-    };
-    Ok(sum()?)
+    Ok(sums(&filters, missing.as_ref())?.f_to_kind(Kind::Float)?)
+}
+
+/// The sum of the distances of every row to the others, by `‖a − b‖² = ‖a‖² − 2ab + ‖b‖²`; those that are missing are at no distance. Each
+/// distance is computed once.
+fn sums(filters: &Tensor, missing: Option<&Tensor>) -> Result<Tensor, TchError> {
+    let size = filters.size()[0];
+    let squares = filters.f_norm_scalaropt_dim(2.0, 1, false)?.f_square()?;
+    let sums = squares.f_zeros_like()?;
+    for start in (0..size).step_by(BLOCK as usize) {
+        let (rest, len) = (size - start, BLOCK.min(size - start));
+        // Of the block to itself and to the filters after it.
+        let (own, others) = (filters.f_narrow(0, start, len)?, filters.f_narrow(0, start, rest)?);
+        let of_others = squares.f_narrow(0, start, rest)?;
+        let of_own = of_others.f_narrow(0, 0, len)?.f_unsqueeze(1)?;
+        let mut apart = of_others.f_addmm(&own.f_mul_scalar(-2.0)?, &others.f_transpose(0, 1)?)?;
+        let mut all = apart.f_add_(&of_own)?.f_clamp_min_(0.0)?.f_sqrt_()?;
+        let _ = all.f_narrow(1, 0, len)?.f_fill_diagonal_(0.0, false)?;
+        if let Some(missing) = missing {
+            let missing = missing.f_narrow(0, start, rest)?;
+            let _ = all.f_masked_fill_(&missing, 0.0)?;
+            let _ = all.f_masked_fill_(&missing.f_narrow(0, 0, len)?.f_unsqueeze(1)?, 0.0)?;
+        }
+        let _ = sums.f_narrow(0, start, len)?.f_add_(&all.f_sum_dim_intlist(1, false, None)?)?;
+        let after = all.f_narrow(1, len, rest - len)?.f_sum_dim_intlist(0, false, None)?;
+        let _ = sums.f_narrow(0, start + len, rest - len)?.f_add_(&after)?;
+    }
+    Ok(sums)
 }

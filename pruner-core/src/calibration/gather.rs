@@ -358,7 +358,8 @@ pub(super) fn backward(
 fn add(sum: &mut Option<Tensor>, term: Tensor) -> Result<(), TchError> {
     *sum = Some(match sum.take() {
         Some(mut sum) => sum.f_add_(&term)?,
-        None => term,
+        // Gradients of gradients come transposed; a criterion reads them beside the weights.
+        None => term.f_contiguous()?,
     });
     Ok(())
 }

@@ -114,9 +114,12 @@ pub fn rows(member: &Member, tensor: &Tensor, size: usize) -> Result<Tensor, Imp
     if shape.get(member.dim) != Some(&(len as i64)) {
         return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: len });
     }
-    let Places { index, most, .. } = Places::of(&member.name, &member.layout, size)?;
     let wide = widen(member, tensor)?.f_movedim_int(member.dim as i64, 0)?;
     let inner: i64 = wide.size()[1..].iter().product();
+    if member.layout == Layout::Identity(size) {
+        return Ok(wide.f_reshape([size as i64, inner])?);
+    }
+    let Places { index, most, .. } = Places::of(&member.name, &member.layout, size)?;
     // One position more, of zeros, for coordinates that have too few.
     let source = wide.f_reshape([len as i64, inner])?.f_constant_pad_nd([0, 0, 0, 1])?;
     let index = to_device(&Tensor::f_from_slice(&index)?, tensor.device())?;

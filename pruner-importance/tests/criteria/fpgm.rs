@@ -1,6 +1,5 @@
 //! `fpgm` by hand and against a loop over pairs of filters.
 
-use pruner_core::deps::Layout;
 use pruner_core::importance::score;
 use pruner_importance::{Fpgm, Normalizer, Reduction};
 use tch::{Device, Kind, Tensor};
@@ -39,24 +38,31 @@ fn several_layers_are_averaged_over_those_that_make_the_coordinate() {
     close(&case().scores(&raw().with_reduction(Reduction::None)), &[14.0, 3.0, 15.0]);
 }
 
-#[test]
-fn it_is_what_a_loop_over_pairs_gives() {
+/// A layer whose positions go round the coordinates twice, all but those that are left out: its scores, and those of a loop over pairs.
+fn check_pairs(size: usize, left_out: impl Fn(usize) -> bool) {
     tch::manual_seed(7);
-    let (size, positions) = (30, 2);
-    let of: Vec<_> = (0..size * positions).map(|position| Some(position as u32 % size as u32)).collect();
-    let weight = Tensor::randn([5, (size * positions) as i64, 3], (Kind::Float, Device::Cpu));
-    let rows: Vec<Vec<f64>> = (0..size as i64)
+    let of: Vec<_> = (0..2 * size).map(|position| position % size).collect();
+    let of: Vec<_> = of.into_iter().map(|coordinate| (!left_out(coordinate)).then_some(coordinate as u32)).collect();
+    let weight = Tensor::randn([5, (2 * size) as i64, 3], (Kind::Float, Device::Cpu));
+    let rows: Vec<Option<Vec<f64>>> = (0..size)
         .map(|row| {
-            let places = Tensor::from_slice(&[row, row + size as i64]);
-            Vec::try_from(weight.index_select(1, &places).flatten(0, -1).to_kind(Kind::Double)).expect("a vector")
+            let places = Tensor::from_slice(&[row as i64, (row + size) as i64]);
+            let own = weight.index_select(1, &places).flatten(0, -1).to_kind(Kind::Double);
+            (!left_out(row)).then(|| Vec::try_from(own).expect("a vector"))
         })
         .collect();
     let distance = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
-    let expected = rows.iter().map(|row| rows.iter().map(|other| distance(row, other)).sum::<f64>() as f32);
-    let expected: Vec<f32> = expected.collect();
-    let layouts = [table(&of), Layout::Identity(size)];
-    let case = Case::new(size).weight(weight, 1, layouts[0].clone());
-    close(&case.scores(&raw()), &expected);
+    let to_others = |row: &Vec<f64>| rows.iter().flatten().map(|other| distance(row, other)).sum::<f64>() as f32;
+    let expected: Vec<f32> = rows.iter().map(|row| row.as_ref().map_or(0.0, to_others)).collect();
+    close(&Case::new(size).weight(weight, 1, table(&of)).scores(&raw()), &expected);
+}
+
+#[test]
+fn it_is_what_a_loop_over_pairs_gives() {
+    check_pairs(30, |_| false);
+    check_pairs(128, |_| false);
+    check_pairs(300, |_| false);
+    check_pairs(300, |coordinate| coordinate % 7 == 3 || (130..260).contains(&coordinate));
 }
 
 #[test]
