@@ -2,13 +2,15 @@
 
 mod common;
 
-use common::{Net, Snapshot, max_of, relative, same, settings};
+use std::collections::BTreeMap;
+
+use common::{Net, Snapshot, max_of, relative, same, settings, with_limits};
 use pruner::apply::ApplyError;
 use pruner::deps::{BurntIn, Kept};
 use pruner::exec::Mode;
 use pruner::ids::GroupId;
 use pruner::optim::{AdamW, AdamWSettings, Follow, FollowError, Optimizer as _};
-use pruner::plan::Plan;
+use pruner::plan::{Limits, Plan, Scope};
 use pruner::pruner::{GroupPruner, PruneError, Pruner as _};
 use pruner_bench::models::all;
 use tch::{Device, Kind, Tensor, nn};
@@ -157,6 +159,37 @@ fn a_plan_that_does_not_fit_changes_nothing_and_says_what_is_wrong_with_it() {
     assert!(error.to_string().contains("which is already cut"), "{error}");
     before.assert_unchanged(&net.vs, "a plan that is applied twice");
     assert_eq!(pruner.steps_made(), 1);
+}
+
+#[test]
+fn dimensions_that_are_cut_stay_multiples_of_what_is_asked() {
+    let (steps, multiple) = (2, 4);
+    for (name, scope) in ["resnet50", "resnext50", "vit", "swin", "decoder"]
+        .into_iter()
+        .flat_map(|name| Scope::ALL.map(|scope| (name, scope)))
+    {
+        let mut net = Net::named(name);
+        let sizes = |net: &Net| -> BTreeMap<String, Vec<i64>> {
+            net.module.named_tensors().into_iter().map(|(name, tensor)| (name, tensor.size())).collect()
+        };
+        let limits = Limits::new(0.6).with_scope(scope).with_round_to(multiple as usize);
+        let mut pruner =
+            GroupPruner::new(&net.module, with_limits(limits).with_steps(steps)).expect("it can be pruned");
+        let before = sizes(&net);
+        for _ in 0..steps {
+            pruner.step(&mut net.module, &mut ()).expect("a step");
+        }
+        let mut cut = 0;
+        for ((name_of, before), after) in before.iter().zip(sizes(&net).values()) {
+            for (dim, (before, after)) in
+                before.iter().zip(after).enumerate().filter(|(_, (before, after))| before != after)
+            {
+                cut += 1;
+                assert_eq!(after % multiple, 0, "{name}, {scope:?}: {name_of}:{dim} went from {before} to {after}");
+            }
+        }
+        assert!(cut > 10, "{name}, {scope:?}: {cut} dimensions were cut");
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn group<'a>(analysis: &'a Analysis, name: &str) -> &'a dyn Group {
 }
 
 fn member(analysis: &Analysis, name: &str, value: &str, dim: usize) -> Member {
-    let found = group(analysis, name).members().iter().find(|member| member.name == value && member.dim == dim);
+    let found = group(analysis, name).members().iter().find(|member| *member.name == *value && member.dim == dim);
     found.unwrap_or_else(|| panic!("{value}:{dim} is not in {name}")).clone()
 }
 
@@ -145,7 +145,7 @@ fn halves_that_are_swapped_are_told_apart() {
     assert_eq!(halves.len(), 2);
     for half in halves {
         let at = |value: &str| {
-            let member = half.members().iter().find(|member| member.name == value).expect("it is in the group");
+            let member = half.members().iter().find(|member| *member.name == *value).expect("it is in the group");
             member.layout.coordinates().position(|coordinate| coordinate == Some(0)).expect("it is there")
         };
         assert_eq!((at("conv1.weight") + 4) % 8, at("conv2.weight"));
@@ -200,7 +200,7 @@ fn heads_and_their_features_are_groups_of_their_own_in_the_order_of_the_projecti
     let net = Net::named("cross_attention");
     let analysis = Analysis::new(net.module.graph()).expect("it is analysed");
     let members = |at: usize| {
-        let names = analysis.groups()[at].members().iter().map(|member| member.name.as_str());
+        let names = analysis.groups()[at].members().iter().map(|member| member.name.as_ref());
         names.filter(|name| name.ends_with("weight")).collect::<Vec<_>>()
     };
     // The features of queries and keys meet in the scores, those of values in the output; all share their heads.

@@ -40,7 +40,7 @@ const WITHOUT_WEIGHTS: [&str; 4] = ["activation", "group-fisher", "random", "tay
 fn bytes(module: &GraphModule, groups: &[AxisGroup], criterion: &str, signals: u64) -> u64 {
     let reads = |member: &&Member| match criterion {
         _ if WITHOUT_WEIGHTS.contains(&criterion) => false,
-        "bn-scale" => member.reader.1.contains("batch_norm") && member.reader.2 == "weight",
+        "bn-scale" => member.reader.1.contains("batch_norm") && member.reader.2.as_ref() == "weight",
         _ => member.trained,
     };
     let mut values: Vec<_> = groups.iter().flat_map(AxisGroup::members).filter(reads).collect();

@@ -104,7 +104,7 @@ impl Gradients {
     pub fn add(&mut self, member: &Member, term: &Tensor) -> Result<(), RegularizerError> {
         let Some(gradient) = self.tensors.get_mut(&member.value) else { return Ok(()) };
         if gradient.size() != term.size() {
-            let (name, shape, gradient) = (member.name.clone(), term.size(), gradient.size());
+            let (name, shape, gradient) = (member.name.to_string(), term.size(), gradient.size());
             return Err(RegularizerError::Shape { name, shape, gradient });
         }
         let _ = gradient.f_add_(term)?;

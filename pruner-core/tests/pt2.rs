@@ -79,7 +79,7 @@ fn what_the_end_of_a_program_changes_is_copied_to_its_variable() {
     assert!(copies.iter().all(|node| node.no_grad));
     let analysis = Analysis::new(graph).expect("the graph is sound");
     let hidden = analysis.groups().iter().find(|group| group.name() == "first.weight:0").expect("it is a group");
-    assert!(hidden.pin().is_none() && hidden.members().iter().any(|member| member.name == "seen"));
+    assert!(hidden.pin().is_none() && hidden.members().iter().any(|member| &*member.name == "seen"));
 }
 
 #[test]

@@ -62,5 +62,5 @@ pub(crate) fn is_of_batch_norm(member: &Member) -> bool {
 /// Whether it is the `weight` of such an operation.
 pub(crate) fn is_scale_of_batch_norm(member: &Member) -> bool {
     let (.., argument) = &member.reader;
-    is_of_batch_norm(member) && argument == "weight"
+    is_of_batch_norm(member) && argument.as_ref() == "weight"
 }

@@ -114,7 +114,7 @@ fn where_heads_and_their_dimensions_go_a_position_is_made_up_for_once() {
     let mut selection = pruner.plan(&net.module).expect("a plan");
     let mut plan = pruner::plan::Plan::new();
     let out = pruner.groups().into_iter().filter(|group| group.pin().is_none()).map(|group| {
-        (group.id(), group.members().iter().any(|member| member.name == "out_proj.weight" && member.dim == 1))
+        (group.id(), group.members().iter().any(|member| &*member.name == "out_proj.weight" && member.dim == 1))
     });
     let groups: Vec<_> = out.filter(|(_, reads)| *reads).map(|(id, _)| id).collect();
     assert_eq!(groups.len(), 2, "heads and their dimensions");

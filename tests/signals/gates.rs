@@ -54,7 +54,7 @@ fn gates_are_the_slope_by_the_weights_that_read_a_coordinate() {
                 let mut sums = vec![0.0; group.size()];
                 let read = |dim, value| weights.contains(&(value, dim));
                 for member in group.members().iter().filter(|member| read(member.dim, member.value)) {
-                    let change = (&gradients[&member.name] * net.vs.variables()[&member.name].detach())
+                    let change = (&gradients[&*member.name] * net.vs.variables()[&*member.name].detach())
                         .movedim_int(member.dim as i64, 0)
                         .flatten(1, -1)
                         .sum_dim_intlist([1_i64].as_slice(), false, Kind::Double);

@@ -1,6 +1,7 @@
 //! A group: the axes that are cut together, and where in the stored tensors its coordinates are.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +58,8 @@ pub trait Group: fmt::Debug + Send + Sync {
 pub struct Member {
     /// The stored tensor.
     pub value: ValueId,
-    /// Its name.
-    pub name: String,
+    /// Its name, shared by all members that it is of.
+    pub name: Arc<str>,
     /// Whether it is trained; buffers and constants are sliced but not scored.
     pub trained: bool,
     /// The dimension.
@@ -66,7 +67,7 @@ pub struct Member {
     /// What the coordinates are there to the operation that reads it.
     pub side: Side,
     /// The operation that reads it and the argument it is there, such as `aten::batch_norm` and `weight`.
-    pub reader: (NodeId, String, String),
+    pub reader: (NodeId, Arc<str>, Arc<str>),
     /// Which coordinate each position of the dimension belongs to.
     pub layout: Layout,
 }

@@ -1,7 +1,10 @@
 //! Groups from axis variables: the places where each variable occurs in stored tensors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
+use std::sync::Arc;
+
+use fnv::FnvBuildHasher;
 
 use crate::deps::Analysis;
 use crate::deps::axes::Cause;
@@ -12,7 +15,7 @@ use crate::deps::layout::Layout;
 use crate::deps::operands::Operands;
 use crate::deps::roles::roles;
 use crate::deps::sides::Readers;
-use crate::graph::{Origin, Value};
+use crate::graph::Origin;
 use crate::ids::{AxisId, GroupId, NodeId, ValueId};
 use crate::ops::slots;
 
@@ -115,8 +118,9 @@ pub(super) fn collect(analysis: &Analysis, operands: &Operands) -> Vec<AxisGroup
             role: roles[axis.index()],
         });
     }
+    let mut words = Words::default();
     for value in stored {
-        let place = Place::new(&readers, value);
+        let place = Place::new(&readers, value, &mut words);
         for (dim, e) in analysis.dims(value).iter().enumerate() {
             let mut add = |axis: AxisId, layout| {
                 if let Some(group) = group_of[axis.index()] {
@@ -256,32 +260,47 @@ fn lay_out(analysis: &Analysis, kept: &Kept, groups: &mut [AxisGroup]) {
     }
 }
 
-/// A stored tensor and where it is read first.
-struct Place<'a> {
-    value: ValueId,
-    stored: &'a Value,
-    node: NodeId,
-    op: &'a str,
-    argument: &'a str,
+/// Texts that are shared: those of operations and their arguments are few.
+#[derive(Default)]
+struct Words<'a>(HashMap<&'a str, Arc<str>, FnvBuildHasher>);
+
+impl<'a> Words<'a> {
+    fn shared(&mut self, word: &'a str) -> Arc<str> {
+        self.0.entry(word).or_insert_with(|| word.into()).clone()
+    }
 }
 
-impl<'a> Place<'a> {
-    fn new(readers: &Readers<'a>, value: ValueId) -> Self {
+/// A stored tensor and where it is read first.
+struct Place {
+    value: ValueId,
+    name: Arc<str>,
+    trained: bool,
+    reader: (NodeId, Arc<str>, Arc<str>),
+}
+
+impl Place {
+    fn new<'a>(readers: &Readers<'a>, value: ValueId, words: &mut Words<'a>) -> Self {
         let graph = readers.analysis.graph();
         let (node, slot) = readers.of(value).expect("only what is read has places");
         let reader = graph.node(node);
         let argument = slots(reader).nth(slot).expect("a value is read in a slot").argument;
-        Self { value, stored: graph.value(value), node, op: &reader.op, argument }
+        let stored = graph.value(value);
+        Self {
+            value,
+            name: stored.name.as_str().into(),
+            trained: stored.origin == Origin::Parameter,
+            reader: (node, words.shared(&reader.op), words.shared(argument)),
+        }
     }
 
     fn member(&self, dim: usize, side: Side, layout: Layout) -> Member {
         Member {
             value: self.value,
-            name: self.stored.name.clone(),
-            trained: self.stored.origin == Origin::Parameter,
+            name: self.name.clone(),
+            trained: self.trained,
             dim,
             side,
-            reader: (self.node, self.op.to_owned(), self.argument.to_owned()),
+            reader: self.reader.clone(),
             layout,
         }
     }

@@ -63,6 +63,17 @@ impl Layout {
         self.blocks().into_iter().flat_map(Blocks::places).chain(spelt_out)
     }
 
+    /// Whether the position belongs to the group.
+    pub fn has(&self, position: usize) -> bool {
+        match (self, self.blocks()) {
+            (Self::Table(table), _) => table.get(position).is_some_and(|&coordinate| coordinate != Self::NONE),
+            (_, Some(Blocks { start, outer, period, size, inner, .. })) => position
+                .checked_sub(start)
+                .is_some_and(|at| period > 0 && at / period < outer && at % period < size * inner),
+            (_, None) => false,
+        }
+    }
+
     /// The layout as blocks, unless it is spelt out.
     fn blocks(&self) -> Option<Blocks> {
         match self {
@@ -235,6 +246,9 @@ mod tests {
             assert_eq!(layout.len(), expected.len());
             let places: Vec<_> = (0..).zip(&expected).filter_map(|(at, found)| Some((at, (*found)?))).collect();
             assert_eq!(layout.places().collect::<Vec<_>>(), places);
+            let has: Vec<_> = (0..expected.len()).map(|position| layout.has(position)).collect();
+            assert_eq!(has, expected.iter().map(Option::is_some).collect::<Vec<_>>());
+            assert!(!layout.has(expected.len()));
         }
         assert_eq!(*layout, spelt_out);
         assert_eq!(spelt_out, *layout);

@@ -32,7 +32,7 @@ pub fn per_position(
 ) -> Result<Tensor, ImportanceError> {
     let (shape, len) = (tensor.size(), member.layout.len());
     if shape.get(member.dim) != Some(&(len as i64)) {
-        return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: len });
+        return Err(ImportanceError::Shape { name: member.name.to_string(), shape, dim: member.dim, expected: len });
     }
     let wide = widen(member, tensor)?;
     if wide.numel() == 0 {
@@ -56,7 +56,11 @@ pub fn gather(
 ) -> Result<Tensor, ImportanceError> {
     let by_coordinate = by_coordinate(&member.name, &member.layout, positions, size, fold)?;
     if by_coordinate.size() != [size as i64] {
-        return Err(ImportanceError::Fold { name: member.name.clone(), found: by_coordinate.size(), expected: size });
+        return Err(ImportanceError::Fold {
+            name: member.name.to_string(),
+            found: by_coordinate.size(),
+            expected: size,
+        });
     }
     Ok(by_coordinate.f_to_kind(Kind::Float)?)
 }
@@ -112,7 +116,7 @@ pub fn by_coordinate(
 pub fn rows(member: &Member, tensor: &Tensor, size: usize) -> Result<Tensor, ImportanceError> {
     let (shape, len) = (tensor.size(), member.layout.len());
     if shape.get(member.dim) != Some(&(len as i64)) {
-        return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim: member.dim, expected: len });
+        return Err(ImportanceError::Shape { name: member.name.to_string(), shape, dim: member.dim, expected: len });
     }
     let wide = widen(member, tensor)?.f_movedim_int(member.dim as i64, 0)?;
     let inner: i64 = wide.size()[1..].iter().product();
@@ -136,7 +140,7 @@ pub fn spread(member: &Member, numbers: &Tensor) -> Result<Tensor, ImportanceErr
         ([size], Layout::Identity(len)) if *size == *len as i64 => return Ok(numbers.shallow_clone()),
         ([size], Layout::Blocks(_) | Layout::Table(_)) => *size as usize,
         _ => {
-            let (name, expected) = (member.name.clone(), layout.len());
+            let (name, expected) = (member.name.to_string(), layout.len());
             return Err(ImportanceError::Shape { name, shape, dim: member.dim, expected });
         }
     };
@@ -197,7 +201,7 @@ pub fn widen(member: &Member, tensor: &Tensor) -> Result<Tensor, ImportanceError
     match tensor.f_kind()? {
         Kind::Float | Kind::Double => Ok(tensor.shallow_clone()),
         Kind::Half | Kind::BFloat16 => Ok(tensor.f_to_kind(Kind::Float)?),
-        kind => Err(ImportanceError::NotFloat { name: member.name.clone(), kind }),
+        kind => Err(ImportanceError::NotFloat { name: member.name.to_string(), kind }),
     }
 }
 
@@ -210,7 +214,7 @@ fn folded(
 ) -> Result<Tensor, ImportanceError> {
     let folded = fold(tensor, dims)?;
     if folded.size() != [expected as i64] {
-        return Err(ImportanceError::Fold { name: member.name.clone(), found: folded.size(), expected });
+        return Err(ImportanceError::Fold { name: member.name.to_string(), found: folded.size(), expected });
     }
     Ok(folded.f_to_kind(Kind::Float)?)
 }

@@ -76,7 +76,7 @@ impl Weights {
 
     /// The tensor of a member.
     pub fn of(&self, member: &Member) -> Result<&Tensor, ImportanceError> {
-        self.get(member.value).ok_or_else(|| ImportanceError::NoTensor { name: member.name.clone() })
+        self.get(member.value).ok_or_else(|| ImportanceError::NoTensor { name: member.name.to_string() })
     }
 
     /// The gradient of a member, gathered or else as `backward` left it; `None` if the loss does not depend on it or it is frozen.
@@ -182,7 +182,7 @@ impl Weights {
         let tensor = self.of(member)?;
         let (shape, dim, expected) = (tensor.size(), member.dim, member.layout.len());
         if shape.get(dim) != Some(&(expected as i64)) {
-            return Err(ImportanceError::Shape { name: member.name.clone(), shape, dim, expected });
+            return Err(ImportanceError::Shape { name: member.name.to_string(), shape, dim, expected });
         }
         let key = |dim| (form, signal, member.value, dim);
         let known = || Ref::filter_map(self.folds.borrow(), |folds| folds.get(&key(dim))).ok();
@@ -198,7 +198,7 @@ impl Weights {
             return Ok(None);
         }
         if let Some(whole) = [Some(tensor), other].into_iter().flatten().find(|tensor| !tensor.is_floating_point()) {
-            return Err(ImportanceError::NotFloat { name: member.name.clone(), kind: whole.f_kind()? });
+            return Err(ImportanceError::NotFloat { name: member.name.to_string(), kind: whole.f_kind()? });
         }
         let (outer, inner) = if dim < 2 && shape.len() > 1 { (Some(0), 1) } else { (None, dim) };
         let (of_outer, of_inner) = aten::folds(tensor, other, form, (outer, inner))?;
@@ -230,7 +230,7 @@ fn add(member: &Member, positions: &[f64], form: Form, folds: &mut [f64]) -> Res
         Some(fold) => *fold = form.fold_both(*fold, positions[position]),
         None => beyond = Some(coordinate),
     });
-    beyond.map_or(Ok(()), |coordinate| Err(ImportanceError::Layout { name: member.name.clone(), coordinate, size }))
+    beyond.map_or(Ok(()), |coordinate| Err(ImportanceError::Layout { name: member.name.to_string(), coordinate, size }))
 }
 
 fn fits(signal: Signal, name: &str, numbers: Option<&Tensor>, expected: &[i64]) -> Result<(), ImportanceError> {

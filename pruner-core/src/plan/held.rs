@@ -1,12 +1,14 @@
 //! Limits as they hold for each group, and the groups that lose a share together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::names::named;
+use super::products::Products;
 use super::space::{Space, is_above, remaining};
 use super::{Limits, LimitsError, Scope};
-use crate::deps::{Group, Member, Role, Side};
-use crate::ids::{GroupId, ValueId};
+use crate::deps::{Group, Member, Side};
+use crate::ids::GroupId;
 
 /// Limits as they hold for each of some groups.
 #[derive(Debug)]
@@ -18,8 +20,8 @@ pub(super) struct Held<'l> {
     ignored: BTreeMap<GroupId, String>,
     /// The override that holds for a group.
     overridden: BTreeMap<GroupId, usize>,
-    /// The dimensions of parameters in which heads may be cut.
-    of_heads: BTreeSet<(ValueId, usize)>,
+    /// The dimensions that several groups make together which may be cut; none where sizes are not rounded.
+    products: Products,
 }
 
 impl<'l> Held<'l> {
@@ -34,9 +36,10 @@ impl<'l> Held<'l> {
             }
         }
         let overrides = limits.overrides.iter().map(|of| of.over(limits)).collect();
-        let mut held = Self { limits, overrides, ignored, overridden, of_heads: BTreeSet::new() };
-        let heads = groups.iter().filter(|group| group.role() == Role::Heads && held.lets_cut(**group));
-        held.of_heads = heads.flat_map(|group| group.members()).map(|member| (member.value, member.dim)).collect();
+        let mut held = Self { limits, overrides, ignored, overridden, products: Products::default() };
+        if held.overrides.iter().chain([limits]).any(|limits| limits.round_to > 1) {
+            held.products = Products::new(groups.iter().copied().filter(|group| held.lets_cut(*group)));
+        }
         Ok(held)
     }
 
@@ -60,10 +63,9 @@ impl<'l> Held<'l> {
         self.overridden.get(&group).is_some_and(|&index| self.limits.overrides[index].target_ratio.is_some())
     }
 
-    /// Whether a group is of the dimensions of heads that may be cut too.
-    pub(super) fn is_within_heads(&self, group: &dyn Group) -> bool {
-        let shared = |member: &Member| self.of_heads.contains(&(member.value, member.dim));
-        group.role() == Role::HeadDims && group.members().iter().any(shared)
+    /// See [`Products::outside`].
+    pub(super) fn outside(&self, group: GroupId, member: &Member) -> usize {
+        self.products.outside(group, member)
     }
 
     /// With which others a group is cut.
@@ -96,7 +98,7 @@ enum Kind {
     /// All of the scope.
     All,
     /// Those whose members are read alike: by which operation as which argument, in which dimension, on which side.
-    Alike(Vec<(String, String, usize, Side)>),
+    Alike(Vec<(Arc<str>, Arc<str>, usize, Side)>),
 }
 
 impl Kind {

@@ -23,7 +23,8 @@ pub struct Limits {
     /// Dimensions that are cut stay multiples of this; at least 1. A dimension that is no multiple of it is legal as long as it
     /// is not cut; a cut goes to a multiple below. Where the coordinates of a group have unequal numbers of positions in a dimension,
     /// the number of coordinates is kept a multiple instead. Where several groups make up a dimension, as in a concatenation, it
-    /// holds of the part of each. Default: 1.
+    /// holds of the part of each; where they multiply to it, as the groups of a convolution and the channels of each do, the inner
+    /// ones are cut to multiples as if there were one of the outer. Default: 1.
     #[schemars(range(min = 1))]
     pub round_to: usize,
     /// What is left alone: the names of parameters (`conv1.weight`) or of layers (`conv1`, with all that is below), with `*`, `?` and

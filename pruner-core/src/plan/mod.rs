@@ -11,6 +11,7 @@ mod meet;
 mod names;
 mod outlook;
 mod overrides;
+mod products;
 mod prunable;
 mod rank;
 mod select;
@@ -25,7 +26,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::Hasher;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use budget::{Budget, BudgetError, Measure, Shortfall, Standing};
 pub use limits::{Limits, LimitsError, Scope};
@@ -53,7 +55,33 @@ pub struct Plan {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlanData {
+    #[serde(deserialize_with = "each_once")]
     cuts: BTreeMap<GroupId, Vec<u32>>,
+}
+
+/// A map of which no key is given twice, so that none of its values is lost.
+fn each_once<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<GroupId, Vec<u32>>, D::Error> {
+    struct Cuts;
+
+    impl<'de> Visitor<'de> for Cuts {
+        type Value = BTreeMap<GroupId, Vec<u32>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the coordinates that go of each group")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+            let mut cuts = BTreeMap::new();
+            while let Some((group, coordinates)) = entries.next_entry()? {
+                if cuts.insert(group, coordinates).is_some() {
+                    return Err(A::Error::custom(format_args!("{group} is given twice; leave one of them out")));
+                }
+            }
+            Ok(cuts)
+        }
+    }
+
+    deserializer.deserialize_map(Cuts)
 }
 
 impl From<PlanData> for Plan {

@@ -51,7 +51,7 @@ impl Space {
             own_ratio: held.own_ratio(group.id()),
             initial: group.initial_size(),
             size: group.size(),
-            granularity: granularity(group, limits.round_to, held.is_within_heads(group)),
+            granularity: granularity(group, limits.round_to, held),
             min_channels: limits.min_channels,
             max_ratio_keeps: remaining(group.initial_size(), limits.max_ratio),
             movable: 0,
@@ -102,17 +102,20 @@ impl Space {
     }
 }
 
-/// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`. Where heads may be cut too, which
-/// multiply the dimensions `within_heads`, it is as if there were one head.
-fn granularity(group: &dyn Group, round_to: usize, within_heads: bool) -> usize {
+/// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`, whatever is left of the groups
+/// outside of it in a dimension that they make together.
+fn granularity(group: &dyn Group, round_to: usize, held: &Held<'_>) -> usize {
+    if round_to == 1 {
+        return 1;
+    }
     let mut unit = 0;
     for member in group.members() {
         let positions = match member.layout.regular() {
-            _ if within_heads => member.layout.run(),
             Some((_, positions)) => positions,
             None => positions_per_coordinate(&member.layout, group.size()),
         };
-        unit = gcd(unit, positions);
+        let outside = held.outside(group.id(), member);
+        unit = gcd(unit, if positions.is_multiple_of(outside) { positions / outside } else { 1 });
     }
     round_to / gcd(round_to, unit.max(1))
 }

@@ -10,6 +10,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tch::{Device, Tensor};
 
+use self::settings::MAX_THREADS;
 pub use self::settings::Settings;
 use self::state::State;
 pub(crate) use self::state::difference;
@@ -42,6 +43,9 @@ pub enum PruneError {
     /// The run has no steps.
     #[error("steps is 0; a run has at least 1")]
     NoSteps,
+    /// More threads are asked for than any CPU has use for.
+    #[error("gather_threads is {0}; give at most {MAX_THREADS}, or 0 for as many as libtorch is set to")]
+    Threads(usize),
     /// The graph cannot be analysed.
     #[error(transparent)]
     Analysis(#[from] AnalysisError),
@@ -179,6 +183,9 @@ impl GroupPruner {
         if settings.steps == 0 {
             return Err(PruneError::NoSteps);
         }
+        if settings.gather_threads > MAX_THREADS {
+            return Err(PruneError::Threads(settings.gather_threads));
+        }
         settings.limits.validate()?;
         if let Some(budget) = &settings.budget {
             budget.validate()?;
@@ -188,7 +195,7 @@ impl GroupPruner {
         for member in analysis.groups().iter().filter(|group| group.pin().is_none()).flat_map(Group::members) {
             let dtype = module.graph().value(member.value).meta.dtype;
             if member.trained && !dtype.is_float() {
-                return Err(PruneError::Dtype { name: member.name.clone(), dtype });
+                return Err(PruneError::Dtype { name: member.name.to_string(), dtype });
             }
         }
         let groups = analysis.groups().to_vec();

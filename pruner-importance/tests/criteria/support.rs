@@ -102,11 +102,11 @@ impl Case {
         let index = self.tensors.len();
         self.group.members.push(Member {
             value: ValueId::new(index),
-            name: format!("parameter{index}"),
+            name: format!("parameter{index}").into(),
             trained,
             dim,
             side: Side::Output,
-            reader: (NodeId::new(index), op.to_owned(), argument.to_owned()),
+            reader: (NodeId::new(index), op.into(), argument.into()),
             layout,
         });
         self.tensors.push(if trained && tensor.is_floating_point() { tensor.set_requires_grad(true) } else { tensor });

@@ -159,6 +159,37 @@ fn dimensions_of_heads_stay_multiples_whatever_goes_of_the_heads() {
 }
 
 #[test]
+fn a_grouped_convolution_stays_a_multiple_whatever_goes_of_its_groups_and_of_the_channels_of_each() {
+    let grouped = |groups: usize, channels: usize| {
+        let of = |id, name: &str, layout: &Layout| {
+            let size = layout.regular().expect("it is regular").0;
+            let group = TestGroup::new(id, name, size).without_members();
+            group.with_member("conv2.weight", 0, layout.clone()).with_member("conv3.weight", 1, layout.clone())
+        };
+        let (outer, inner) = (Layout::Identity(groups), Layout::Identity(channels));
+        [of(0, "groups", &outer.repeated(1, channels)), of(1, "channels", &inner.repeated(groups, 1))]
+    };
+    let limits = Limits::new(0.3).with_round_to(8);
+    // Of 4 channels none can go, and groups go by twos; of 16 a half does, so that any of the groups may.
+    check(&grouped(32, 4), &limits, &[24, 4]);
+    check(&grouped(9, 16), &Limits { target_ratio: 0.5, ..limits.clone() }, &[5, 8]);
+    // Where the groups may not be cut, 8 · 3 is a multiple.
+    check(&grouped(8, 4), &limits.with_ignored("g0"), &[8, 3]);
+}
+
+#[test]
+fn groups_that_lie_side_by_side_are_no_product() {
+    let part = |id, name: &str, start, size| {
+        TestGroup::new(id, name, size).without_members().with_member(
+            "after.weight",
+            1,
+            Layout::Identity(size).placed(start, 24),
+        )
+    };
+    check(&[part(0, "a", 0, 16), part(1, "b", 16, 8)], &Limits::new(0.5).with_round_to(4), &[8, 4]);
+}
+
+#[test]
 fn a_run_is_over_when_no_target_is_left_to_reach() {
     let of = |ratio| Override::new(["conv1"]).with_target_ratio(ratio);
     let stop = |sizes: &[usize], limits: &Limits| {

@@ -42,6 +42,8 @@ fn a_plan_is_read_back_from_json_and_put_in_order() {
         serde_json::from_str(r#"{"cuts":{"g2":[7,6,5,4,1,1],"g0":[3],"g5":[]}}"#).expect("it is JSON");
     assert_eq!(unordered, plan());
     assert!(serde_json::from_str::<Plan>(r#"{"cuts":{},"cut":{}}"#).is_err());
+    let twice = serde_json::from_str::<Plan>(r#"{"cuts":{"g0":[1],"g0":[2]}}"#).expect_err("one would be lost");
+    assert!(twice.to_string().starts_with("g0 is given twice; leave one of them out"), "{twice}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ fn draw_case(draw: &mut Draw) -> Case {
     let mut case = draw.case();
     for (member, tensor) in case.group.members.iter_mut().zip(&case.tensors) {
         if tensor.dim() == 1 {
-            "aten::batch_norm".clone_into(&mut member.reader.1);
+            member.reader.1 = "aten::batch_norm".into();
         }
     }
     for tensor in &case.tensors {
