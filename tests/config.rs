@@ -48,7 +48,11 @@ fn full() -> Value {
 #[test]
 fn what_the_library_reads_the_schema_allows() {
     let validator = validator();
-    for config in [json!({}), full(), json!({"importance": "taylor", "scheduler": "cubic"})] {
+    // To JSON a number is whole whether or not it is written with a fraction of 0.
+    let whole = json!({"steps": 3.0, "seed": 1.0, "limits": {"round_to": 4.0}, "importance": {"importance": "magnitude", "p": 1.0}});
+    let plain =
+        json!({"$schema": "config.schema.json", "importance": "taylor", "scheduler": "cubic", "seed": u64::MAX});
+    for config in [json!({}), full(), whole, plain] {
         Config::from_map(map(&config)).expect("it is read");
         let errors: Vec<_> = validator.iter_errors(&config).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{config}: {errors:?}");
@@ -156,6 +160,10 @@ fn what_the_schema_forbids_the_library_refuses_with_the_key() {
             json!({"scheduler": {"scheduler": "table", "parts": [[0, 0.5]]}}),
             "scheduler: scheduler `table`: `parts` has a step 0; count the steps from 1",
         ),
+        (json!({"calibration": {"data": "d", "batch_size": 0}}), "calibration.batch_size: it is 0; at least 1 sample"),
+        (json!({"steps": 2.5}), "steps: invalid type: floating point `2.5`, expected usize"),
+        (json!({"seed": 18_446_744_073_709_551_616_f64}), "seed: invalid type: floating point"),
+        (json!({"$schema": 1}), "$schema: it is the address of the schema, a string"),
     ] {
         let error = Config::from_map(map(&config)).expect_err("it is wrong").to_string();
         assert!(error.starts_with(says), "{config}: {error}");
@@ -186,6 +194,11 @@ fn what_a_pruner_refuses_of_numbers_the_schema_forbids() {
         (json!({"scheduler": {"scheduler": "one-cycle", "alpha": -3}}), false),
         (json!({"scheduler": {"scheduler": "one-cycle", "alpha": 0}}), true),
         (json!({"steps": 10_000}), true),
+        (json!({"gather_threads": 1024}), true),
+        (json!({"gather_threads": 1025}), false),
+        (json!({"scheduler": {"scheduler": "table", "parts": [[1, 0.5], [2, 1.5]]}, "steps": 3}), false),
+        (json!({"scheduler": {"scheduler": "table", "parts": [[1, -0.5], [2, 0.5]]}, "steps": 3}), false),
+        (json!({"scheduler": {"scheduler": "table", "parts": [[1, 0], [2, 1]]}, "steps": 3}), true),
     ] {
         let settings = Config::from_map(map(&config)).expect("it is read").settings;
         assert_eq!(GroupPruner::new(&module, settings).is_ok(), allowed, "{config}");
@@ -386,6 +399,22 @@ fn criteria_of_data_are_computed_from_it_or_say_what_they_want() {
 }
 
 #[test]
+fn what_cannot_be_verified_of_a_cut_is_said() {
+    let (folder, model) = (folder_with_samples(), exported());
+    let path = model.to_string_lossy();
+    let cut = ["-o", "small.pt2", "--manifest", "cut.json"];
+    let verify = ["verify", &path, "--manifest", "cut.json", "--pruned", "small.pt2"];
+    for (options, is_checked) in [(&[][..], true), (&["--recalibrate", "--data", "samples.safetensors"], false)] {
+        let arguments = [&["prune", &path], &cut[..], options].concat();
+        let (code, out, err) = command(folder.path(), &arguments);
+        assert_eq!(code, Some(0), "{out}{err}");
+        let (code, out, err) = command(folder.path(), &verify);
+        assert_eq!(code, Some(0), "{out}{err}");
+        assert_eq!(!out.contains("were taken from the cut model, and NOT CHECKED"), is_checked, "{out}");
+    }
+}
+
+#[test]
 fn data_that_does_not_fit_is_refused() {
     let folder = folder_with_samples();
     let pt2 = Pt2::open(&exported()).expect("it is read");
@@ -400,6 +429,15 @@ fn data_that_does_not_fit_is_refused() {
     assert!(error(&none).contains("no tensor `labels`; the file has few, targets"), "{}", error(&none));
     let empty = Calibration { batch_size: 0, ..calibration.clone() };
     assert!(error(&empty).contains("batch_size is 0"));
+    let mut tensors = Tensor::read_safetensors(&calibration.data).expect("it is read");
+    for (_, tensor) in tensors.iter_mut().filter(|(_, tensor)| tensor.is_floating_point()) {
+        _ = tensor.flatten(0, -1).get(0).fill_(f64::NAN);
+    }
+    let broken = Calibration { data: folder.path().join("broken.safetensors"), ..calibration };
+    Tensor::write_safetensors(&tensors, &broken.data).expect("it is written");
+    let input = &pt2.graph().value(pt2.graph().inputs()[0]).name;
+    let says = format!("broken.safetensors: `{input}` has numbers that are not finite; leave their samples out");
+    assert!(error(&broken).ends_with(&says), "{}", error(&broken));
 }
 
 #[test]

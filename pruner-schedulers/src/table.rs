@@ -1,10 +1,11 @@
 //! `table`: parts of the target at steps that are named.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use pruner_core::register_scheduler;
 use pruner_core::scheduler::{Position, Scheduler};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -22,12 +23,24 @@ register_scheduler!("table", "parts of the target at steps that are named", Tabl
 pub struct Table {
     /// Steps, counted from 1, each with the part of the target, in `[0, 1]`, that is reached at it.
     #[serde(deserialize_with = "parts")]
+    #[schemars(schema_with = "schema_of_parts")]
     pub parts: Vec<(NonZeroUsize, f64)>,
 }
 
-/// The parts of a config, whose steps are counted from 1.
+fn schema_of_parts(_: &mut SchemaGenerator) -> Schema {
+    let step = json_schema!({ "type": "integer", "minimum": 1 });
+    let part = json_schema!({ "type": "number", "minimum": 0.0, "maximum": 1.0 });
+    let pair = json_schema!({ "type": "array", "prefixItems": [step, part], "minItems": 2, "maxItems": 2 });
+    json_schema!({ "type": "array", "items": pair })
+}
+
+/// The parts of a config, whose steps are counted from 1 and named once.
 fn parts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(NonZeroUsize, f64)>, D::Error> {
     let parts = Vec::<(usize, f64)>::deserialize(deserializer)?;
+    let mut named = BTreeSet::new();
+    if let Some((step, _)) = parts.iter().find(|(step, _)| !named.insert(*step)) {
+        return Err(D::Error::custom(format_args!("`parts` names step {step} twice; leave one of them out")));
+    }
     let counted = |(step, part)| Some((NonZeroUsize::new(step)?, part));
     let counted: Option<_> = parts.into_iter().map(counted).collect();
     counted.ok_or_else(|| D::Error::custom("`parts` has a step 0; count the steps from 1"))
@@ -94,5 +107,12 @@ mod tests {
             pruner_core::registry::scheduler_from("table", serde_json::json!({ "parts": [[1, 0.3], [0, 0.8]] }))
                 .expect_err("steps are counted from 1");
         assert_eq!(error.to_string(), "scheduler `table`: `parts` has a step 0; count the steps from 1");
+    }
+
+    #[test]
+    fn a_step_that_is_named_twice_is_refused() {
+        let config = serde_json::json!({ "parts": [[1, 0.9], [1, 0.5]] });
+        let error = pruner_core::registry::scheduler_from("table", config).expect_err("one of them would be lost");
+        assert_eq!(error.to_string(), "scheduler `table`: `parts` names step 1 twice; leave one of them out");
     }
 }

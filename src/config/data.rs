@@ -89,6 +89,14 @@ pub enum DataError {
         /// How many each has.
         samples: Vec<i64>,
     },
+    /// A number of an input is not finite.
+    #[error("{}: `{name}` has numbers that are not finite; leave their samples out", .path.display())]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+    },
     /// Tensors are of no samples.
     #[error("{}: there are no samples; the first dimension of each tensor is that of the samples, 1 at least", .path.display())]
     Empty {
@@ -162,6 +170,9 @@ impl Calibration {
             let value = graph.value(input);
             let tensor = of(&value.name)?;
             check_input(path, &value.name, tensor, &value.meta)?;
+            if value.meta.dtype.is_float() && !tensor.f_isfinite()?.f_all()?.f_is_nonzero()? {
+                return Err(DataError::NotFinite { path: path.clone(), name: value.name.clone() });
+            }
             inputs.push(tensor.shallow_clone());
         }
         let wants_loss = !signals.is_disjoint(Signal::of_loss());

@@ -148,7 +148,10 @@ impl Config {
     /// The config of keys and values. `importance` is `magnitude` and `scheduler` is `one-shot` where they are left out.
     pub fn from_map(mut map: Map<String, Value>) -> Result<Self, ConfigError> {
         // What tells an editor where the schema is.
-        map.remove("$schema");
+        if map.remove("$schema").is_some_and(|schema| !schema.is_string()) {
+            return Err(ConfigError::value("$schema", "it is the address of the schema, a string"));
+        }
+        map.values_mut().for_each(whole);
         check_keys(&map)?;
         let given = |value: Option<&Value>| value.is_some_and(|value| !value.is_null());
         if given(map.get("budget")) && given(map.get("limits").and_then(|limits| limits.get("target_ratio"))) {
@@ -162,7 +165,31 @@ impl Config {
         if settings.steps > MAX_STEPS {
             return Err(ConfigError::Steps(settings.steps));
         }
+        if calibration.as_ref().is_some_and(|calibration| calibration.batch_size == 0) {
+            return Err(ConfigError::value("calibration.batch_size", "it is 0; at least 1 sample is run at a time"));
+        }
         Ok(Self { model, weights, output, calibration, settings })
+    }
+}
+
+impl ConfigError {
+    fn value(key: &str, message: &str) -> Self {
+        Self::Value { key: key.to_owned(), message: message.to_owned() }
+    }
+}
+
+/// Writes whole numbers without a fraction, as `3` for `3.0`: to JSON and its schemas they are the same.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole = number.as_f64().filter(|of| number.is_f64() && of.fract() == 0.0 && of.abs() < 2_f64.powi(53));
+            if let Some(whole) = whole {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(whole),
+        Value::Object(map) => map.values_mut().for_each(whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 
@@ -173,8 +200,9 @@ pub fn schema() -> Schema {
     schema.remove("required");
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         properties.insert("$schema".to_owned(), json!({ "type": "string" }));
-        if let Some(steps) = properties.get_mut("steps").and_then(Value::as_object_mut) {
-            steps.insert("maximum".to_owned(), MAX_STEPS.into());
+        for (key, maximum) in [("steps", Value::from(MAX_STEPS)), ("seed", u64::MAX.into())] {
+            let property = properties.get_mut(key).and_then(Value::as_object_mut);
+            property.expect("it is a key of a config").insert("maximum".to_owned(), maximum);
         }
     }
     let two_targets = json!({

@@ -110,7 +110,7 @@ fn draw_on(area: &Area<'_>, history: &History, series: &Series) -> Result<(), Fa
         .label_style(FONT.into_font().color(&INK))
         .x_desc("step")
         .y_desc(series.title.as_str())
-        .x_labels((last as usize + 1).min(16))
+        .x_labels(last.min(15.0) as usize + 1)
         .y_labels(6)
         .x_label_formatter(&|step| format!("{step:.0}"))
         .y_label_formatter(&label)

@@ -107,6 +107,13 @@ fn a_run_that_is_not_over_or_has_not_begun_has_a_page() {
 }
 
 #[test]
+fn a_log_of_a_step_without_end_has_a_page() {
+    let mut events = history().events().to_vec();
+    events.push(report(usize::MAX, PRUNED, [32, 16], [4_000_000, 2_000_000]));
+    assert!(page("A run", &History::new(events)).ends_with("</html>"));
+}
+
+#[test]
 fn the_last_quality_of_a_run_whose_last_step_was_taken_back_is_that_before_it() {
     assert_eq!(history().summary().quality_after, Some(0.895));
 }

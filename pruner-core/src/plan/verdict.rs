@@ -160,7 +160,10 @@ impl fmt::Display for Reason {
             Self::TargetReached => f.write_str("target reached"),
             Self::RankedHigher => f.write_str("others scored lower"),
             Self::NoScore => f.write_str("no score"),
-            Self::NonFiniteScore { coordinate } => write!(f, "score of coordinate {coordinate} is not finite"),
+            Self::NonFiniteScore { coordinate } => write!(
+                f,
+                "score of coordinate {coordinate} is not finite: neither is a weight, a gradient or a sample that it is computed from"
+            ),
             Self::Edited => f.write_str("kept by an edit of the plan"),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! An archive is a zip of stored entries below one root folder: the program (`models/….json`), the bytes of every stored
 //! tensor (`data/weights/…`, `data/constants/…`) and lists of what these are, and sample inputs. The file is mapped, so
-//! that bytes are read when they are used. Of the program, what the analysis needs is parsed and remembered with the place
+//! that bytes are read when they are used; checksums of entries are not compared, since PyTorch may be told to write none. Of the program, what the analysis needs is parsed and remembered with the place
 //! where it stands; writing edits the text in those places. No pickle is ever read: the sample inputs are copied, and
 //! tensors that are stored as pickles are refused.
 //!
