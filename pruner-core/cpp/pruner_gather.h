@@ -19,6 +19,10 @@
 #include <immintrin.h>
 #define PA_PACKS 1
 #endif
+#ifdef __linux__
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
 namespace pa {
 
@@ -182,6 +186,23 @@ inline std::unique_ptr<Row> row_of(c10::ArrayRef<int64_t> kept, int64_t block, i
   }
 }
 
+// Has the system give all pages of new memory that is about to be written, which takes half as long as page by page when each is
+// written first.
+inline void populate([[maybe_unused]] char *memory, [[maybe_unused]] int64_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  // Less than this comes of memory that was used before.
+  constexpr uintptr_t pages_min = 32;
+  auto begin = (reinterpret_cast<uintptr_t>(memory) + page - 1) / page * page;
+  auto end = reinterpret_cast<uintptr_t>(memory + bytes) / page * page;
+  unsigned char is_there = 1;
+  if (end < begin + pages_min * page || mincore(reinterpret_cast<void *>(begin), page, &is_there) != 0 || is_there & 1)
+    return;
+  // Where the system cannot, it gives them as they are written.
+  (void)madvise(reinterpret_cast<void *>(begin), end - begin, MADV_POPULATE_WRITE);
+#endif
+}
+
 inline at::Tensor gather_by_dimension(const at::Tensor &tensor, const Kept &kept) {
   at::Tensor result = tensor;
   for (size_t dim = 0; dim < kept.size(); ++dim)
@@ -243,6 +264,7 @@ inline at::Tensor gather_in_one_pass(const at::Tensor &tensor, const Kept &kept)
   constexpr int64_t ahead = 2, fetched = 1024;
   at::parallel_for(0, static_cast<int64_t>(rows.size()), std::max<int64_t>(grain_bytes / to_row, 1),
                    [&](int64_t begin, int64_t end) {
+                     populate(to + begin * to_row, (end - begin) * to_row);
                      for (int64_t at = begin; at < end; ++at) {
                        if (at + ahead < end)
                          for (int64_t byte = 0; byte < std::min(from_row, fetched); byte += 64)

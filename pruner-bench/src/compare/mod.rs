@@ -18,7 +18,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use std::{fs, thread};
+use std::{fs, io, thread};
 
 use pruner_core::deps::AnalysisError;
 use pruner_core::exec::LoadError;
@@ -43,11 +43,14 @@ pub enum CompareError {
     #[error(transparent)]
     File(#[from] FileError),
     /// The system does not say how much memory is held.
-    #[error("/proc/self/status has no {key} in kB: compare on Linux")]
+    #[error("the files of /proc/self have no {key}: compare on Linux")]
     NoMemory {
         /// What was looked for.
         key: String,
     },
+    /// The system gives no memory.
+    #[error("no memory to copy to: {0}")]
+    Memory(io::Error),
     /// The request is one for the other side.
     #[error("only Torch-Pruning is asked for this")]
     NotAsked,

@@ -2,9 +2,11 @@
 
 use std::hint::black_box;
 use std::io::{BufRead, Write};
+use std::mem;
 use std::path::Path;
 use std::time::Instant;
 
+use memmap2::MmapOptions;
 use pruner_core::deps::{Analysis, Group as _, Kept};
 use pruner_core::exec::GraphModule;
 use pruner_core::plan::Limits;
@@ -66,11 +68,12 @@ fn step(archive: &Path) -> Result<Stepped, CompareError> {
     let mut pruner = GroupPruner::new(&module, settings.with_limits(Limits::new(RATIO)))?;
     let before = sizes(&module);
 
-    let resident = memory::begin_peak()?;
+    let (resident, given) = (memory::begin_peak()?, memory::given()?);
     let start = Instant::now();
     let report = pruner.step(&mut module, &mut ())?;
     let step_ms = ms(start);
     let grown_bytes = memory::peak()?.saturating_sub(resident);
+    let given = memory::given()? - given;
 
     let after = sizes(&module);
     let parts: Vec<(usize, usize)> = before.into_iter().zip(after).collect();
@@ -82,7 +85,7 @@ fn step(archive: &Path) -> Result<Stepped, CompareError> {
         score_ms: 1e3 * seconds.score,
         plan_ms: 1e3 * seconds.plan,
         apply_ms: 1e3 * seconds.apply,
-        copy_ms: copy(&parts),
+        copy_ms: copy(&parts, given as usize)?,
         bytes: bytes as u64,
         bytes_kept: bytes_kept as u64,
         macs: report.after.macs,
@@ -97,21 +100,31 @@ fn sizes(module: &GraphModule) -> Vec<usize> {
 }
 
 /// The milliseconds in which as many bytes are read and written as a step has to: all of every tensor is read once, and the
-/// part of it that is kept is written once, to memory that is allocated for it as a step allocates it.
-fn copy(parts: &[(usize, usize)]) -> f64 {
-    let words = |bytes: usize| bytes.div_ceil(8);
-    let tensors: Vec<(Vec<u64>, usize)> =
-        parts.iter().map(|&(all, kept)| (vec![0x3f80_0000_3f80_0000; words(all)], words(kept))).collect();
-    let mut written = Vec::with_capacity(tensors.len());
+/// part of it that is kept is written once, to memory of which as much is `new` as the system gave in the step.
+fn copy(parts: &[(usize, usize)], new: usize) -> Result<f64, CompareError> {
+    let tensors: Vec<(Vec<u8>, usize)> = parts.iter().map(|&(all, kept)| (vec![1; all], kept)).collect();
+    let kept: usize = parts.iter().map(|part| part.1).sum();
+    let new = new.min(kept);
+    let mut used = vec![1_u8; kept - new];
     let start = Instant::now();
+    let mut given = MmapOptions::new().len(new.max(1)).populate().map_anon().map_err(CompareError::Memory)?;
+    let (mut free, mut later) = (&mut given[..new], &mut used[..]);
     for (tensor, kept) in black_box(&tensors) {
-        let (copied, only_read) = tensor.split_at(*kept);
-        written.push(copied.to_vec());
-        black_box(only_read.iter().fold(0, |sum, word| sum ^ word));
+        let (mut copied, only_read) = tensor.split_at(*kept);
+        while !copied.is_empty() {
+            if free.is_empty() {
+                free = mem::take(&mut later);
+            }
+            let len = copied.len().min(free.len());
+            let (to, behind) = mem::take(&mut free).split_at_mut(len);
+            to.copy_from_slice(&copied[..len]);
+            (free, copied) = (behind, &copied[len..]);
+        }
+        black_box(only_read.iter().fold(0, |sum, byte| sum ^ byte));
     }
     let taken = ms(start);
-    drop(black_box(written));
-    taken
+    black_box((&given, &used));
+    Ok(taken)
 }
 
 fn count(archive: &Path) -> Result<Costs, CompareError> {
