@@ -21,7 +21,7 @@ register_scheduler!("table", "parts of the target at steps that are named", Tabl
 #[derive(Clone, Debug, Default, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Table {
-    /// Steps, counted from 1, each with the part of the target, in `[0, 1]`, that is reached at it.
+    /// Steps, counted from 1 and each named once, with the part of the target, in `[0, 1]`, that is reached at it.
     #[serde(deserialize_with = "parts")]
     #[schemars(schema_with = "schema_of_parts")]
     pub parts: Vec<(NonZeroUsize, f64)>,
@@ -31,7 +31,7 @@ fn schema_of_parts(_: &mut SchemaGenerator) -> Schema {
     let step = json_schema!({ "type": "integer", "minimum": 1 });
     let part = json_schema!({ "type": "number", "minimum": 0.0, "maximum": 1.0 });
     let pair = json_schema!({ "type": "array", "prefixItems": [step, part], "minItems": 2, "maxItems": 2 });
-    json_schema!({ "type": "array", "items": pair })
+    json_schema!({ "type": "array", "items": pair, "uniqueItems": true })
 }
 
 /// The parts of a config, whose steps are counted from 1 and named once.

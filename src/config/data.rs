@@ -89,7 +89,7 @@ pub enum DataError {
         /// How many each has.
         samples: Vec<i64>,
     },
-    /// A number of an input is not finite.
+    /// A number of an input, or of the targets, is not finite.
     #[error("{}: `{name}` has numbers that are not finite; leave their samples out", .path.display())]
     NotFinite {
         /// The file.
@@ -170,13 +170,14 @@ impl Calibration {
             let value = graph.value(input);
             let tensor = of(&value.name)?;
             check_input(path, &value.name, tensor, &value.meta)?;
-            if value.meta.dtype.is_float() && !tensor.f_isfinite()?.f_all()?.f_is_nonzero()? {
-                return Err(DataError::NotFinite { path: path.clone(), name: value.name.clone() });
-            }
+            check_finite(path, &value.name, tensor)?;
             inputs.push(tensor.shallow_clone());
         }
         let wants_loss = !signals.is_disjoint(Signal::of_loss());
         let targets = if wants_loss { vec![of(&self.targets)?.shallow_clone()] } else { Vec::new() };
+        if let Some(targets) = targets.first() {
+            check_finite(path, &self.targets, targets)?;
+        }
         if let (Some(target), Some(&output)) = (targets.first(), graph.outputs().first()) {
             self.check_targets(target, &graph.value(output).meta.shape)?;
         }
@@ -232,6 +233,14 @@ fn check_input(path: &Path, name: &str, tensor: &Tensor, meta: &TensorMeta) -> R
     let found = found.map_or_else(|| format!("{:?}", tensor.size()), |found| found.to_string());
     let (path, name, expected) = (path.to_owned(), name.to_owned(), meta.to_string());
     Err(DataError::Input { path, name, found, expected })
+}
+
+/// That all numbers of a tensor are finite.
+fn check_finite(path: &Path, name: &str, tensor: &Tensor) -> Result<(), DataError> {
+    if tensor.is_floating_point() && !tensor.f_isfinite()?.f_all()?.f_is_nonzero()? {
+        return Err(DataError::NotFinite { path: path.to_owned(), name: name.to_owned() });
+    }
+    Ok(())
 }
 
 /// Samples in memory.

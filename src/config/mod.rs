@@ -182,9 +182,11 @@ impl ConfigError {
 fn whole(value: &mut Value) {
     match value {
         Value::Number(number) => {
-            let whole = number.as_f64().filter(|of| number.is_f64() && of.fract() == 0.0 && of.abs() < 2_f64.powi(53));
-            if let Some(whole) = whole {
-                *number = (whole as i64).into();
+            let whole = number.as_f64().filter(|of| number.is_f64() && of.fract() == 0.0);
+            match whole {
+                Some(whole) if (0.0..2_f64.powi(64)).contains(&whole) => *number = (whole as u64).into(),
+                Some(whole) if (-2_f64.powi(63)..0.0).contains(&whole) => *number = (whole as i64).into(),
+                _ => {}
             }
         }
         Value::Array(values) => values.iter_mut().for_each(whole),

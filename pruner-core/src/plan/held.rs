@@ -38,7 +38,8 @@ impl<'l> Held<'l> {
         let overrides = limits.overrides.iter().map(|of| of.over(limits)).collect();
         let mut held = Self { limits, overrides, ignored, overridden, products: Products::default() };
         if held.overrides.iter().chain([limits]).any(|limits| limits.round_to > 1) {
-            held.products = Products::new(groups.iter().copied().filter(|group| held.lets_cut(*group)));
+            let cut = groups.iter().copied().filter(|group| held.lets_cut(*group));
+            held.products = Products::new(cut.map(|group| (group, held.of(group.id()).round_to)));
         }
         Ok(held)
     }
@@ -63,9 +64,9 @@ impl<'l> Held<'l> {
         self.overridden.get(&group).is_some_and(|&index| self.limits.overrides[index].target_ratio.is_some())
     }
 
-    /// See [`Products::outside`].
-    pub(super) fn outside(&self, group: GroupId, member: &Member) -> usize {
-        self.products.outside(group, member)
+    /// What a dimension of a group is to stay a multiple of, and the positions there are for one of the groups outside, see [`Products::of`].
+    pub(super) fn multiple(&self, group: GroupId, member: &Member) -> (usize, usize) {
+        self.products.of(group, member, self.of(group).round_to)
     }
 
     /// With which others a group is cut.

@@ -24,7 +24,7 @@ pub struct Limits {
     /// is not cut; a cut goes to a multiple below. Where the coordinates of a group have unequal numbers of positions in a dimension,
     /// the number of coordinates is kept a multiple instead. Where several groups make up a dimension, as in a concatenation, it
     /// holds of the part of each; where they multiply to it, as the groups of a convolution and the channels of each do, the inner
-    /// ones are cut to multiples as if there were one of the outer. Default: 1.
+    /// ones are cut to multiples as if there were one of the outer, and all to what is asked for any of them. Default: 1.
     #[schemars(range(min = 1))]
     pub round_to: usize,
     /// What is left alone: the names of parameters (`conv1.weight`) or of layers (`conv1`, with all that is below), with `*`, `?` and

@@ -15,18 +15,22 @@ pub(super) struct Products(BTreeMap<(ValueId, usize), Vec<Factor>>);
 struct Factor {
     group: GroupId,
     size: usize,
+    /// What the size of the dimension is to stay a multiple of where the group is cut.
+    round_to: usize,
     layout: Layout,
     /// From the outermost on: heads, and then those of which a coordinate has more positions that follow each other.
     order: (bool, Reverse<usize>, GroupId),
 }
 
 impl Products {
-    pub(super) fn new<'g>(groups: impl IntoIterator<Item = &'g dyn Group>) -> Self {
+    /// Of groups, each with what dimensions are to stay multiples of where it is cut.
+    pub(super) fn new<'g>(groups: impl IntoIterator<Item = (&'g dyn Group, usize)>) -> Self {
         let mut dims: BTreeMap<_, Vec<Factor>> = BTreeMap::new();
-        for group in groups {
+        for (group, round_to) in groups {
             for member in group.members() {
                 let order = (group.role() != Role::Heads, Reverse(member.layout.run()), group.id());
-                let factor = Factor { group: group.id(), size: group.size(), layout: member.layout.clone(), order };
+                let layout = member.layout.clone();
+                let factor = Factor { group: group.id(), size: group.size(), round_to, layout, order };
                 dims.entry((member.value, member.dim)).or_default().push(factor);
             }
         }
@@ -38,16 +42,27 @@ impl Products {
         Self(dims)
     }
 
-    /// How many positions of a member of the group there are for each that it would have with one coordinate left of all groups outside of it:
-    /// the number of heads, for the dimensions of heads.
-    pub(super) fn outside(&self, group: GroupId, member: &Member) -> usize {
+    /// For a member of a group that is cut to multiples of `round_to`: what its dimension is to stay a multiple of, whichever of the groups that make
+    /// it are cut; and how many positions of it there are for each that it would have with one coordinate left of all groups outside of this
+    /// one, as the number of heads for the dimensions of heads.
+    pub(super) fn of(&self, group: GroupId, member: &Member, round_to: usize) -> (usize, usize) {
         let factors = self.0.get(&(member.value, member.dim)).map_or(&[][..], Vec::as_slice);
         let (Some(own), Some((first, _))) =
             (factors.iter().find(|factor| factor.group == group), member.layout.places().next())
         else {
-            return 1;
+            return (round_to, 1);
         };
-        let outside = |factor: &&Factor| factor.order < own.order && factor.layout.has(first);
-        factors.iter().filter(outside).map(|factor| factor.size).product()
+        let others = || factors.iter().filter(|factor| factor.group != group && factor.layout.has(first));
+        let outside = others().filter(|factor| factor.order < own.order).map(|factor| factor.size).product();
+        (others().fold(round_to, |multiple, factor| lcm(multiple, factor.round_to)), outside)
     }
+}
+
+pub(super) fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// Of numbers above 0; the largest number there is where it is larger.
+pub(super) fn lcm(a: usize, b: usize) -> usize {
+    (a / gcd(a, b)).saturating_mul(b)
 }

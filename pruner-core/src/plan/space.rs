@@ -3,6 +3,7 @@
 use std::iter;
 
 use super::held::{Held, Pool};
+use super::products::{gcd, lcm};
 use crate::deps::{Group, Layout};
 
 /// Less than any share of a coordinate that is meant, more than the error of the arithmetic: `16 · (1 − 0.5)` is 8 and not 9.
@@ -51,7 +52,7 @@ impl Space {
             own_ratio: held.own_ratio(group.id()),
             initial: group.initial_size(),
             size: group.size(),
-            granularity: granularity(group, limits.round_to, held),
+            granularity: granularity(group, held),
             min_channels: limits.min_channels,
             max_ratio_keeps: remaining(group.initial_size(), limits.max_ratio),
             movable: 0,
@@ -104,20 +105,21 @@ impl Space {
 
 /// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`, whatever is left of the groups
 /// outside of it in a dimension that they make together.
-fn granularity(group: &dyn Group, round_to: usize, held: &Held<'_>) -> usize {
-    if round_to == 1 {
-        return 1;
-    }
-    let mut unit = 0;
+fn granularity(group: &dyn Group, held: &Held<'_>) -> usize {
+    let mut granularity = 1;
     for member in group.members() {
+        let (multiple, outside) = held.multiple(group.id(), member);
+        if multiple == 1 {
+            continue;
+        }
         let positions = match member.layout.regular() {
             Some((_, positions)) => positions,
             None => positions_per_coordinate(&member.layout, group.size()),
         };
-        let outside = held.outside(group.id(), member);
-        unit = gcd(unit, if positions.is_multiple_of(outside) { positions / outside } else { 1 });
+        let own = if positions.is_multiple_of(outside) { positions / outside } else { 1 };
+        granularity = lcm(granularity, multiple / gcd(multiple, own));
     }
-    round_to / gcd(round_to, unit.max(1))
+    granularity
 }
 
 /// How many positions of a dimension each coordinate of a group of `size` has; 1 where they differ.
@@ -132,10 +134,6 @@ fn positions_per_coordinate(layout: &Layout, size: usize) -> usize {
     let mut counts = positions.into_iter().filter(|&count| count > 0);
     let first = counts.next().unwrap_or(0);
     if counts.all(|count| count == first) { first } else { 1 }
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// What the members that have only some coordinates of a group must keep.

@@ -38,14 +38,14 @@ pub struct Settings {
     pub compensate: bool,
     /// The threads of the CPU that `GroupPruner::gather` runs batches with, 0 for as many as libtorch is set to. libtorch's convolutions and
     /// matrix products round otherwise with other numbers of threads, so that of two coordinates that are nearly equal another may go; with a
-    /// number given, plans are the same wherever they are made. At most 1024. Default: 1.
+    /// number given, plans are the same wherever they are made. At most 256. Default: 1.
     #[serde(default = "one")]
-    #[schemars(range(max = 1024))]
+    #[schemars(range(max = 256))]
     pub gather_threads: usize,
 }
 
-/// More threads than a CPU has cores; libtorch starts as many as it is told.
-pub(super) const MAX_THREADS: usize = 1024;
+/// libtorch starts as many as it is told, and those beyond the cores of the CPU wait for each other.
+pub(super) const MAX_THREADS: usize = 256;
 
 fn one() -> usize {
     1

@@ -174,7 +174,10 @@ fn a_grouped_convolution_stays_a_multiple_whatever_goes_of_its_groups_and_of_the
     check(&grouped(32, 4), &limits, &[24, 4]);
     check(&grouped(9, 16), &Limits { target_ratio: 0.5, ..limits.clone() }, &[5, 8]);
     // Where the groups may not be cut, 8 · 3 is a multiple.
-    check(&grouped(8, 4), &limits.with_ignored("g0"), &[8, 3]);
+    check(&grouped(8, 4), &limits.clone().with_ignored("g0"), &[8, 3]);
+    // What is asked for one of them holds of both.
+    let of_channels = Override::new(["g1"]).with_round_to(2).with_target_ratio(0.25);
+    check(&grouped(4, 8), &limits.with_override(of_channels), &[3, 8]);
 }
 
 #[test]
