@@ -93,7 +93,8 @@ only, that one counts. It is given a time limit for each model, the layer that m
 - *analysis*: Torch-Pruning takes `build_dependency` and `get_all_groups` from a model to its groups, which runs the model once (*forward*). We analyse the
   graph of an export, which has been run before, and was checked when it was read; *from file* counts reading the archive in, too.
 - *step*: scores by magnitude (L2) and the cut of half of every group. What is analysed before it, and loading or copying the model, is not counted on either side.
-- *copy*: all weights are read once, and as many bytes as are kept are written once, to memory of which as much is new as the system gave in the step.
+- *copy*: all weights are read once, and as many bytes as are kept are written once, to memory of which as much is new as the system gave in the step. A step has to
+  do more: it reads what stays once again, since no slice is made before all scores are known, and gives the old weights back.
 - *memory*: what the process held at most in a step, beside what it held before; the most of all rounds.
 - *MACs left*: in percent, of both counted by our counts; what Torch-Pruning leaves is exported anew for it. Torch-Pruning does not cut all groups that we do.
 ";

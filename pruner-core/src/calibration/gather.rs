@@ -173,10 +173,10 @@ impl<'a> Pass<'a> {
                 }
                 let gradient = widened(&gradient)?;
                 if self.wanted.contains(Signal::SquaredGradients) {
-                    add(&mut self.squares[index], gradient.f_square()?)?;
+                    add(&mut self.squares[index], &gradient.f_square()?)?;
                 }
                 if !self.wanted.is_disjoint(Signal::Gradients | Signal::HessianGradients) {
-                    add(&mut self.gradients[index], gradient * samples as f64)?;
+                    add(&mut self.gradients[index], &(gradient * samples as f64))?;
                 }
             }
             let of_gates: BTreeMap<_, _> = gates.iter().map(|(key, _)| *key).zip(gradients).collect();
@@ -250,7 +250,7 @@ impl<'a> Pass<'a> {
                 let products = tch::with_grad(|| self.curvature(number, &part, loss))?;
                 let samples = part.samples()? as f64;
                 for (sum, product) in self.hessian.iter_mut().zip(products).filter(|(_, product)| product.defined()) {
-                    add(sum, widened(&product)? * samples)?;
+                    add(sum, &(widened(&product)? * samples))?;
                 }
             }
         }
@@ -267,7 +267,7 @@ impl<'a> Pass<'a> {
         // Each gradient is dropped as soon as it is multiplied, so that the pass back does not hold it.
         for (own, whole) in own.into_iter().zip(&self.gradients) {
             if let Some(whole) = whole.as_ref().filter(|_| own.defined() && own.requires_grad()) {
-                add(&mut product, own.f_mul(&whole.f_to_kind(own.kind())?)?.f_sum(None)?)?;
+                add(&mut product, &own.f_mul(&whole.f_to_kind(own.kind())?)?.f_sum(None)?)?;
             }
         }
         match product {
@@ -355,9 +355,9 @@ pub(super) fn backward(
     Tensor::f_run_backward(&[of], inputs, create_graph, create_graph).map_err(message)
 }
 
-fn add(sum: &mut Option<Tensor>, term: Tensor) -> Result<(), TchError> {
+fn add(sum: &mut Option<Tensor>, term: &Tensor) -> Result<(), TchError> {
     *sum = Some(match sum.take() {
-        Some(mut sum) => sum.f_add_(&term)?,
+        Some(mut sum) => sum.f_add_(term)?,
         // Gradients of gradients come transposed; a criterion reads them beside the weights.
         None => term.f_contiguous()?,
     });
