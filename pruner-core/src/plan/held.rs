@@ -20,8 +20,8 @@ pub(super) struct Held<'l> {
     ignored: BTreeMap<GroupId, String>,
     /// The override that holds for a group.
     overridden: BTreeMap<GroupId, usize>,
-    /// The dimensions that several groups make together which may be cut; none where sizes are not rounded.
-    products: Products,
+    /// The dimensions that several groups make together which may be cut; `None` where no size is rounded.
+    products: Option<Products>,
 }
 
 impl<'l> Held<'l> {
@@ -36,10 +36,10 @@ impl<'l> Held<'l> {
             }
         }
         let overrides = limits.overrides.iter().map(|of| of.over(limits)).collect();
-        let mut held = Self { limits, overrides, ignored, overridden, products: Products::default() };
+        let mut held = Self { limits, overrides, ignored, overridden, products: None };
         if held.overrides.iter().chain([limits]).any(|limits| limits.round_to > 1) {
             let cut = groups.iter().copied().filter(|group| held.lets_cut(*group));
-            held.products = Products::new(cut.map(|group| (group, held.of(group.id()).round_to)));
+            held.products = Some(Products::new(cut.map(|group| (group, held.of(group.id()).round_to))));
         }
         Ok(held)
     }
@@ -64,9 +64,9 @@ impl<'l> Held<'l> {
         self.overridden.get(&group).is_some_and(|&index| self.limits.overrides[index].target_ratio.is_some())
     }
 
-    /// What a dimension of a group is to stay a multiple of, and the positions there are for one of the groups outside, see [`Products::of`].
-    pub(super) fn multiple(&self, group: GroupId, member: &Member) -> (usize, usize) {
-        self.products.of(group, member, self.of(group).round_to)
+    /// The dimensions that several groups make together; `None` where no size is rounded.
+    pub(super) fn products(&self) -> Option<&Products> {
+        self.products.as_ref()
     }
 
     /// With which others a group is cut.

@@ -7,13 +7,14 @@ use crate::deps::{Group, Layout, Member, Role};
 use crate::ids::{GroupId, ValueId};
 
 /// The groups of every dimension whose size is a product of those of several.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Products(BTreeMap<(ValueId, usize), Vec<Factor>>);
 
 /// A group in a dimension of that kind.
 #[derive(Debug)]
 struct Factor {
     group: GroupId,
+    initial_size: usize,
     size: usize,
     /// What the size of the dimension is to stay a multiple of where the group is cut.
     round_to: usize,
@@ -29,8 +30,8 @@ impl Products {
         for (group, round_to) in groups {
             for member in group.members() {
                 let order = (group.role() != Role::Heads, Reverse(member.layout.run()), group.id());
-                let layout = member.layout.clone();
-                let factor = Factor { group: group.id(), size: group.size(), round_to, layout, order };
+                let (initial_size, size, layout) = (group.initial_size(), group.size(), member.layout.clone());
+                let factor = Factor { group: group.id(), initial_size, size, round_to, layout, order };
                 dims.entry((member.value, member.dim)).or_default().push(factor);
             }
         }
@@ -42,19 +43,22 @@ impl Products {
         Self(dims)
     }
 
-    /// For a member of a group that is cut to multiples of `round_to`: what its dimension is to stay a multiple of, whichever of the groups that make
-    /// it are cut; and how many positions of it there are for each that it would have with one coordinate left of all groups outside of this
-    /// one, as the number of heads for the dimensions of heads.
-    pub(super) fn of(&self, group: GroupId, member: &Member, round_to: usize) -> (usize, usize) {
+    /// For a member of a group that is cut to multiples of `round_to` and has so many positions for each coordinate: what its dimension is to stay a
+    /// multiple of, whichever of the groups that make it are cut; and how many positions there would be with one coordinate left of each group
+    /// outside of this one, as of the heads for the dimensions of heads, and with all of each group inside. Neither changes in a run.
+    pub(super) fn of(&self, group: GroupId, member: &Member, round_to: usize, positions: usize) -> (usize, usize) {
         let factors = self.0.get(&(member.value, member.dim)).map_or(&[][..], Vec::as_slice);
         let (Some(own), Some((first, _))) =
             (factors.iter().find(|factor| factor.group == group), member.layout.places().next())
         else {
-            return (round_to, 1);
+            return (round_to, positions);
         };
         let others = || factors.iter().filter(|factor| factor.group != group && factor.layout.has(first));
-        let outside = others().filter(|factor| factor.order < own.order).map(|factor| factor.size).product();
-        (others().fold(round_to, |multiple, factor| lcm(multiple, factor.round_to)), outside)
+        let multiple = others().fold(round_to, |multiple, factor| lcm(multiple, factor.round_to));
+        let now: usize = others().map(|factor| factor.size).product();
+        let inside = others().filter(|factor| factor.order > own.order);
+        let initial: usize = inside.map(|factor| factor.initial_size).product();
+        (multiple, if positions.is_multiple_of(now) { positions / now * initial } else { 1 })
     }
 }
 

@@ -103,21 +103,18 @@ impl Space {
     }
 }
 
-/// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`, whatever is left of the groups
-/// outside of it in a dimension that they make together.
+/// By how many coordinates the size of a group may change so that each dimension stays a multiple of `round_to`, whatever is left of the other
+/// groups in a dimension that they make together.
 fn granularity(group: &dyn Group, held: &Held<'_>) -> usize {
-    let mut granularity = 1;
+    let Some(products) = held.products() else { return 1 };
+    let (mut granularity, round_to) = (1, held.of(group.id()).round_to);
     for member in group.members() {
-        let (multiple, outside) = held.multiple(group.id(), member);
-        if multiple == 1 {
-            continue;
-        }
         let positions = match member.layout.regular() {
             Some((_, positions)) => positions,
             None => positions_per_coordinate(&member.layout, group.size()),
         };
-        let own = if positions.is_multiple_of(outside) { positions / outside } else { 1 };
-        granularity = lcm(granularity, multiple / gcd(multiple, own));
+        let (multiple, positions) = products.of(group.id(), member, round_to, positions);
+        granularity = lcm(granularity, multiple / gcd(multiple, positions.max(1)));
     }
     granularity
 }

@@ -29,7 +29,7 @@ fn group(id: usize, size: usize, unit: u32, partial: bool) -> TestGroup {
         Layout::Identity(size).repeated(1, unit as usize),
     );
     let half: Vec<u32> = (0..size as u32).step_by(2).flat_map(|coordinate| [coordinate, Layout::NONE]).collect();
-    if partial { group.with_member("skip.weight", 1, Layout::Table(half.into())) } else { group }
+    if partial { group.with_member(&format!("skip{id}.weight"), 1, Layout::Table(half.into())) } else { group }
 }
 
 /// An override of some of `groups` groups, which may set anything.
