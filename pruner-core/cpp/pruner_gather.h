@@ -141,6 +141,14 @@ struct Words : Row {
 };
 #endif
 
+// Blocks of one of these lengths; null where theirs is another.
+template <size_t... lengths> std::unique_ptr<Row> blocks_of(c10::ArrayRef<int64_t> kept, int64_t block) {
+  std::unique_ptr<Row> row;
+  auto make = [&](auto made) { row = std::move(made); };
+  ((block == static_cast<int64_t>(lengths) ? make(std::make_unique<Blocks<lengths>>(kept)) : void()), ...);
+  return row;
+}
+
 // A stretch from here on is copied as fast by itself as together with others.
 constexpr int64_t long_stretch = 256;
 
@@ -152,38 +160,13 @@ inline std::unique_ptr<Row> row_of(c10::ArrayRef<int64_t> kept, int64_t block, i
   // Short runs of any length take longer than their blocks one by one.
   if (block * count >= long_stretch * runs || block * length > std::numeric_limits<uint32_t>::max())
     return std::make_unique<Runs>(kept, block);
-  switch (block) {
-  case 1:
-    return std::make_unique<Blocks<1>>(kept);
-  case 2:
-    return std::make_unique<Blocks<2>>(kept);
-  case 4:
 #ifdef PA_PACKS
-    if (Words::supported() && std::adjacent_find(kept.begin(), kept.end(), std::greater_equal<>()) == kept.end())
-      return std::make_unique<Words>(kept, length);
+  auto ascend = [&] { return std::adjacent_find(kept.begin(), kept.end(), std::greater_equal<>()) == kept.end(); };
+  if (block == 4 && Words::supported() && ascend())
+    return std::make_unique<Words>(kept, length);
 #endif
-    return std::make_unique<Blocks<4>>(kept);
-  case 8:
-    return std::make_unique<Blocks<8>>(kept);
-  case 16:
-    return std::make_unique<Blocks<16>>(kept);
-  case 18:
-    return std::make_unique<Blocks<18>>(kept);
-  case 32:
-    return std::make_unique<Blocks<32>>(kept);
-  case 36:
-    return std::make_unique<Blocks<36>>(kept);
-  case 64:
-    return std::make_unique<Blocks<64>>(kept);
-  case 72:
-    return std::make_unique<Blocks<72>>(kept);
-  case 100:
-    return std::make_unique<Blocks<100>>(kept);
-  case 196:
-    return std::make_unique<Blocks<196>>(kept);
-  default:
-    return std::make_unique<Runs>(kept, block);
-  }
+  auto row = blocks_of<1, 2, 4, 8, 16, 18, 32, 36, 64, 72, 100, 196>(kept, block);
+  return row ? std::move(row) : std::make_unique<Runs>(kept, block);
 }
 
 // Has the system give all pages of new memory that is about to be written, which takes half as long as page by page when each is

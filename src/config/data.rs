@@ -175,9 +175,6 @@ impl Calibration {
         }
         let wants_loss = !signals.is_disjoint(Signal::of_loss());
         let targets = if wants_loss { vec![of(&self.targets)?.shallow_clone()] } else { Vec::new() };
-        if let Some(targets) = targets.first() {
-            check_finite(path, &self.targets, targets)?;
-        }
         if let (Some(target), Some(&output)) = (targets.first(), graph.outputs().first()) {
             self.check_targets(target, &graph.value(output).meta.shape)?;
         }
@@ -193,8 +190,9 @@ impl Calibration {
         Ok(Data { inputs, targets, samples, batch_size: self.batch_size as i64, device })
     }
 
-    /// That targets which are numbers of classes are whole, and below the number of classes that an output of this shape has.
+    /// That targets are finite, and those which are numbers of classes whole and below the number of classes that an output of this shape has.
     fn check_targets(&self, targets: &Tensor, output: &[i64]) -> Result<(), DataError> {
+        check_finite(&self.data, &self.targets, targets)?;
         let place = || (self.data.clone(), self.targets.clone());
         let classes = match self.loss {
             NamedLoss::Mse => return Ok(()),

@@ -1,4 +1,4 @@
-//! How much memory this process holds, and held at most.
+//! How much memory this process holds, held at most, and was given.
 
 use super::CompareError;
 use crate::files;

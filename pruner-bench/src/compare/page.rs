@@ -49,8 +49,7 @@ pub(super) fn page(results: &Results) -> String {
     let versions: Vec<String> = about.versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut page = format!(
         "# Beside Torch-Pruning\n\n\
-         Written by `cargo xtask compare`, from what it ran and nothing else: {}, built {} debug assertions; each on {} thread, of {} cores of an {} that \
-         other work used, too.\n\n",
+         Written by `cargo xtask compare`, from what it ran and nothing else: {}, built {} debug assertions; each on {} thread, of {} cores of an {}.\n\n",
         versions.join(", "),
         if about.debug_assertions { "with" } else { "without" },
         about.threads,

@@ -65,13 +65,13 @@ impl Layout {
 
     /// Whether the position belongs to the group.
     pub fn has(&self, position: usize) -> bool {
-        match (self, self.blocks()) {
-            (Self::Table(table), _) => table.get(position).is_some_and(|&coordinate| coordinate != Self::NONE),
-            (_, Some(Blocks { start, outer, period, size, inner, .. })) => position
-                .checked_sub(start)
-                .is_some_and(|at| period > 0 && at / period < outer && at % period < size * inner),
-            (_, None) => false,
+        if let Self::Table(table) = self {
+            return table.get(position).is_some_and(|&coordinate| coordinate != Self::NONE);
         }
+        self.blocks().is_some_and(|Blocks { start, outer, period, size, inner, .. }| {
+            let behind = position.checked_sub(start).filter(|_| period > 0);
+            behind.is_some_and(|at| at / period < outer && at % period < size * inner)
+        })
     }
 
     /// The layout as blocks, unless it is spelt out.

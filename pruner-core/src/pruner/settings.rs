@@ -40,7 +40,7 @@ pub struct Settings {
     /// matrix products round otherwise with other numbers of threads, so that of two coordinates that are nearly equal another may go; with a
     /// number given, plans are the same wherever they are made. At most 256. Default: 1.
     #[serde(default = "one")]
-    #[schemars(range(max = 256))]
+    #[schemars(range(max = MAX_THREADS))]
     pub gather_threads: usize,
 }
 

@@ -2,9 +2,9 @@
 //!
 //! An archive is a zip of stored entries below one root folder: the program (`models/….json`), the bytes of every stored
 //! tensor (`data/weights/…`, `data/constants/…`) and lists of what these are, and sample inputs. The file is mapped, so
-//! that bytes are read when they are used; checksums of entries are not compared, since PyTorch may be told to write none. Of the program, what the analysis needs is parsed and remembered with the place
-//! where it stands; writing edits the text in those places. No pickle is ever read: the sample inputs are copied, and
-//! tensors that are stored as pickles are refused.
+//! that bytes are read when they are used; checksums of entries are not compared, since PyTorch may be told to write none. Of
+//! the program, what the analysis needs is parsed and remembered with the place where it stands; writing edits the text in
+//! those places. No pickle is ever read: the sample inputs are copied, and tensors that are stored as pickles are refused.
 //!
 //! Symbolic sizes have the value in the graph that they had when the program was exported. What they keep from being cut
 //! is pinned by nodes `aten::sym_size`, which the program need not have. Sub-graphs that only set a mode are inlined, and
