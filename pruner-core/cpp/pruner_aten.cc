@@ -1,11 +1,13 @@
 #include "pruner_aten.h"
 #include "pruner_fold.h"
 #include "pruner_gather.h"
+#include "pruner_memory.h"
 
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,9 +16,11 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/util/safe_numerics.h>
 #include <torch/csrc/autograd/graph_task.h>
 #include <torch/csrc/autograd/variable.h>
 #include <torch/library.h>
@@ -898,6 +902,37 @@ const char *pa_trace_note(const pa_trace *trace, size_t index) { return trace->n
 // ---------------------------------------------------------------------------------------------------------------------
 // Tensors
 
+char *pa_tensor_of_bytes(const void *bytes, size_t len, int32_t dtype, const int64_t *sizes, const int64_t *strides,
+                         size_t ndim, at::Tensor **out) {
+  PA_GUARD({
+    auto type = static_cast<at::ScalarType>(dtype);
+    auto elements = static_cast<int64_t>(len / at::elementSize(type));
+    c10::IntArrayRef shape(sizes, ndim), steps(strides, ndim);
+    bool negative = false, none = false;
+    for (size_t dim = 0; dim < ndim; ++dim) {
+      negative |= shape[dim] < 0 || steps[dim] < 0;
+      none |= shape[dim] == 0;
+    }
+    TORCH_CHECK(!negative, "sizes ", shape, " and strides ", steps, " are no tensor's");
+    int64_t beyond = elements;
+    for (size_t dim = 0; dim < ndim && !none; ++dim) {
+      int64_t reach = 0;
+      bool overflows = c10::mul_overflows(shape[dim] - 1, steps[dim], &reach);
+      beyond = overflows ? 0 : std::max<int64_t>(beyond - reach, 0);
+    }
+    TORCH_CHECK(none || beyond > 0, "sizes ", shape, " with strides ", steps, " need more elements than the ", elements,
+                " that are there");
+    at::Tensor tensor = at::detail::empty_cpu({elements}, at::TensorOptions().dtype(type));
+    if (elements > 0) {
+      void *to = tensor.mutable_data_ptr();
+      pa::NewMemory(to, tensor.nbytes()).populate(0, static_cast<int64_t>(tensor.nbytes()));
+      std::memcpy(to, bytes, tensor.nbytes());
+    }
+    tensor.unsafeGetTensorImpl()->set_sizes_and_strides(shape, steps);
+    *out = new at::Tensor(std::move(tensor));
+  })
+}
+
 char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out) {
   PA_GUARD({
     *out = pa_tensor{};
@@ -914,12 +949,18 @@ char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out) {
   })
 }
 
-char *pa_tensor_parts(const at::Tensor *tensor, at::Tensor **data, at::Tensor **grad) {
+char *pa_tensor_data(const at::Tensor *tensor, at::Tensor **data) {
+  PA_GUARD({
+    TORCH_CHECK(tensor->defined(), "the tensor is undefined");
+    *data = new at::Tensor(tensor->variable_data());
+  })
+}
+
+char *pa_tensor_grad(const at::Tensor *tensor, at::Tensor **grad) {
   PA_GUARD({
     TORCH_CHECK(tensor->defined(), "the tensor is undefined");
     bool has_grad = tensor->is_leaf() && tensor->grad().defined();
     *grad = has_grad ? new at::Tensor(tensor->grad()) : nullptr;
-    *data = new at::Tensor(tensor->variable_data());
   })
 }
 
@@ -927,19 +968,24 @@ char *pa_tensor_set_grad(at::Tensor *tensor, const at::Tensor *grad) {
   PA_GUARD({ tensor->mutable_grad() = grad == nullptr ? at::Tensor() : *grad; })
 }
 
-char *pa_tensor_replace(at::Tensor *tensor, const at::Tensor *data, const at::Tensor *grad) {
+char *pa_tensor_exchange(at::Tensor *tensor, at::Tensor *data, const at::Tensor *grad, at::Tensor **grad_before) {
   PA_GUARD({
     at::NoGradGuard no_grad;
     TORCH_CHECK(tensor->defined() && data->defined(), "a tensor is undefined");
     TORCH_CHECK(grad == nullptr || grad->sizes() == data->sizes(), "the gradient is of another shape than the data");
+    at::Tensor before = tensor->variable_data();
+    bool has_grad = tensor->is_leaf() && tensor->grad().defined();
+    auto kept_grad = has_grad ? std::make_unique<at::Tensor>(tensor->grad()) : nullptr;
     tensor->set_data(*data);
     // An accumulator that a live loss still holds expects gradients of the shape before.
     if (torch::autograd::impl::get_autograd_meta(*tensor) && tensor->is_leaf())
       torch::autograd::impl::set_grad_accumulator(*tensor, {});
     if (grad != nullptr)
       tensor->mutable_grad() = *grad;
-    else if (tensor->grad().defined())
+    else if (has_grad)
       tensor->mutable_grad() = at::Tensor();
+    *data = std::move(before);
+    *grad_before = kept_grad.release();
   })
 }
 
@@ -1003,7 +1049,9 @@ char *pa_tensor_fold(const at::Tensor *a, const at::Tensor *b, int32_t form, int
     auto what = static_cast<pa::Form>(form);
     bool wide = a->scalar_type() == at::kDouble || (b && b->scalar_type() == at::kDouble);
     at::ScalarType kind = wide ? at::kDouble : at::kFloat;
-    auto plain = [&](const at::Tensor &tensor) { return tensor.to(kind).contiguous(); };
+    auto plain = [&](const at::Tensor &tensor) {
+      return tensor.scalar_type() == kind && tensor.is_contiguous() ? tensor : tensor.to(kind).contiguous();
+    };
     TORCH_CHECK(inner >= 0 && inner < a->dim() && outer < inner, "there are no dimensions ", outer, " and ", inner,
                 " of a tensor of shape ", a->sizes());
     TORCH_CHECK(pa::reads_other(what) == (b != nullptr), "the form takes another number of tensors");

@@ -97,12 +97,18 @@ size_t pa_trace_notes(const pa_trace *trace);
 const char *pa_trace_note(const pa_trace *trace, size_t index);
 
 
+// A tensor on the CPU of its own with the elements of these bytes; strides count elements.
+char *pa_tensor_of_bytes(const void *bytes, size_t len, int32_t dtype, const int64_t *sizes, const int64_t *strides,
+                         size_t ndim, at::Tensor **out);
 // `out.sizes` points into the tensor.
 char *pa_tensor_describe(const at::Tensor *tensor, pa_tensor *out);
-// The tensor's data becomes that of `data`, of any shape, and its gradient `grad`, which may be null.
-char *pa_tensor_replace(at::Tensor *tensor, const at::Tensor *data, const at::Tensor *grad);
-// The tensor's data as a tensor outside of the autograd graph, and the gradient that it has as a leaf, or null.
-char *pa_tensor_parts(const at::Tensor *tensor, at::Tensor **data, at::Tensor **grad);
+// The tensor's data becomes that of `data`, of any shape, and its gradient `grad`, which may be null. `data` and `grad_before`
+// are what they were before.
+char *pa_tensor_exchange(at::Tensor *tensor, at::Tensor *data, const at::Tensor *grad, at::Tensor **grad_before);
+// The tensor's data as a tensor outside of the autograd graph.
+char *pa_tensor_data(const at::Tensor *tensor, at::Tensor **data);
+// The gradient that the tensor has as a leaf, or null.
+char *pa_tensor_grad(const at::Tensor *tensor, at::Tensor **grad);
 char *pa_tensor_set_grad(at::Tensor *tensor, const at::Tensor *grad);
 // The slices at `kept[d][0..kept_len[d]]` of every dimension `d`; a null list keeps all.
 char *pa_tensor_gather(const at::Tensor *tensor, const int64_t *const *kept, const size_t *kept_len, size_t ndim,

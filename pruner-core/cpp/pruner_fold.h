@@ -59,7 +59,13 @@ template <Form form, typename T> struct Fold {
   static constexpr int64_t chunks_max = 64;
   static constexpr int64_t chunk_min = 1 << 17;
 
-  // Folds a row, and every element of it into its column.
+  // Rows from this length on are read twice, the second time from the cache: their columns are too many to stay beside them
+  // in the cache of first level.
+  static constexpr int64_t long_row = 2048;
+  static constexpr int64_t rows_at_once = 4;
+
+  // Folds a row, and, where `columns` are to be folded too, every element of it into its column.
+  template <bool into_columns>
   PA_CLONES static double row(const T *__restrict from, const T *__restrict other, int64_t columns, T *__restrict column) {
     double whole = 0;
     for (int64_t start = 0; start < columns; start += block) {
@@ -71,11 +77,13 @@ template <Form form, typename T> struct Fold {
           for (int64_t lane = 0; lane < lanes; ++lane) {
             T value = term<form, T>(from[k + lane], other[k + lane]);
             sums[lane] = combined<form, T>(sums[lane], value);
-            column[k + lane] = combined<form, T>(column[k + lane], value);
+            if constexpr (into_columns)
+              column[k + lane] = combined<form, T>(column[k + lane], value);
           }
         double quarters[4] = {};
-        for (int64_t lane = 0; lane < lanes; ++lane)
-          quarters[lane % 4] = combined<form, double>(quarters[lane % 4], sums[lane]);
+        for (int64_t part = 0; part < lanes; part += 4)
+          for (int64_t lane = 0; lane < 4; ++lane)
+            quarters[lane] = combined<form, double>(quarters[lane], sums[part + lane]);
         for (double quarter : quarters)
           whole = combined<form, double>(whole, quarter);
       }
@@ -83,11 +91,35 @@ template <Form form, typename T> struct Fold {
       for (; k < end; ++k) {
         T value = term<form, T>(from[k], other[k]);
         rest = combined<form, T>(rest, value);
-        column[k] = combined<form, T>(column[k], value);
+        if constexpr (into_columns)
+          column[k] = combined<form, T>(column[k], value);
       }
       whole = combined<form, double>(whole, rest);
     }
     return whole;
+  }
+
+  // Folds the elements of `rows_at_once` rows into their columns.
+  PA_CLONES static void fold_columns(const T *__restrict from, const T *__restrict other, int64_t columns, T *__restrict column) {
+    for (int64_t k = 0; k < columns; ++k) {
+      T folded = column[k];
+#pragma GCC unroll 4
+      for (int64_t at = 0; at < rows_at_once; ++at)
+        folded = combined<form, T>(folded, term<form, T>(from[at * columns + k], other[at * columns + k]));
+      column[k] = folded;
+    }
+  }
+
+  // Folds `rows_at_once` rows of any length; the result is the same either way.
+  void fold_rows(int64_t first, double *of_rows, T *column) const {
+    const T *from = a + first * columns, *other = (b ? b : a) + first * columns;
+    bool again = columns >= long_row;
+    for (int64_t at = 0; at < rows_at_once; ++at) {
+      const T *own = from + at * columns, *its = other + at * columns;
+      of_rows[first + at] = again ? row<false>(own, its, columns, column) : row<true>(own, its, columns, column);
+    }
+    if (again)
+      fold_columns(from, other, columns, column);
   }
 
   // Folds what is folded of columns into more of them.
@@ -110,8 +142,11 @@ template <Form form, typename T> struct Fold {
         int64_t end = std::min((chunk + 1) * length, rows);
         for (int64_t begin = chunk * length; begin < end; begin += rows_of_block) {
           std::fill(column.begin(), column.end(), T(0));
-          for (int64_t at = begin; at < std::min(begin + rows_of_block, end); ++at)
-            of_rows[at] = row(a + at * columns, (b ? b : a) + at * columns, columns, column.data());
+          int64_t at = begin, behind = std::min(begin + rows_of_block, end);
+          for (; at + rows_at_once <= behind; at += rows_at_once)
+            fold_rows(at, of_rows, column.data());
+          for (; at < behind; ++at)
+            of_rows[at] = row<true>(a + at * columns, (b ? b : a) + at * columns, columns, column.data());
           add(sums.data(), column.data(), columns);
         }
       }
@@ -139,8 +174,10 @@ void fold(const at::Tensor &a, const at::Tensor *b, int64_t outer, int64_t inner
       of_inner[at] = combined<form, double>(of_inner[at], of_columns[k]);
   if (outer >= 0) {
     int64_t between = product(outer + 1, inner), size = a.size(outer);
-    for (int64_t at = 0; at < rows; ++at)
-      of_outer[at / between % size] = combined<form, double>(of_outer[at / between % size], of_rows[at]);
+    for (int64_t at = 0; at < rows;)
+      for (int64_t place = 0; place < size; ++place)
+        for (int64_t i = 0; i < between; ++i)
+          of_outer[place] = combined<form, double>(of_outer[place], of_rows[at++]);
   }
 }
 

@@ -15,13 +15,11 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 
+#include "pruner_memory.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <immintrin.h>
 #define PA_PACKS 1
-#endif
-#ifdef __linux__
-#include <sys/mman.h>
-#include <unistd.h>
 #endif
 
 namespace pa {
@@ -139,6 +137,34 @@ struct Words : Row {
     last.copy(to + last_to, from);
   }
 };
+
+// Words of 4 bytes: of sixteen neighbours those that stay are written side by side.
+struct MaskedWords : Row {
+  // Which of sixteen stay, a bit each.
+  std::vector<uint16_t> masks;
+
+  static constexpr int64_t lanes = 16;
+
+  static bool supported() {
+    static const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("popcnt");
+    return avx512;
+  }
+
+  MaskedWords(c10::ArrayRef<int64_t> kept, int64_t length) : masks((length + lanes - 1) / lanes) {
+    for (int64_t index : kept)
+      masks[index / lanes] |= static_cast<uint16_t>(1 << index % lanes);
+  }
+
+  __attribute__((target("avx512f,popcnt"))) void copy(char *to, const char *from) const override {
+    for (uint16_t mask : masks) {
+      int count = __builtin_popcount(mask);
+      __m512i words = _mm512_maskz_compress_epi32(mask, _mm512_maskz_loadu_epi32(mask, from));
+      _mm512_mask_storeu_epi32(to, static_cast<__mmask16>((1 << count) - 1), words);
+      to += 4 * count;
+      from += 4 * lanes;
+    }
+  }
+};
 #endif
 
 // Blocks of one of these lengths; null where theirs is another.
@@ -162,28 +188,14 @@ inline std::unique_ptr<Row> row_of(c10::ArrayRef<int64_t> kept, int64_t block, i
     return std::make_unique<Runs>(kept, block);
 #ifdef PA_PACKS
   auto ascend = [&] { return std::adjacent_find(kept.begin(), kept.end(), std::greater_equal<>()) == kept.end(); };
+  // Where few stay, packs pass over more than sixteen.
+  if (block == 4 && MaskedWords::supported() && 6 * count >= length && ascend())
+    return std::make_unique<MaskedWords>(kept, length);
   if (block == 4 && Words::supported() && ascend())
     return std::make_unique<Words>(kept, length);
 #endif
   auto row = blocks_of<1, 2, 4, 8, 16, 18, 32, 36, 64, 72, 100, 196>(kept, block);
   return row ? std::move(row) : std::make_unique<Runs>(kept, block);
-}
-
-// Has the system give all pages of new memory that is about to be written, which takes half as long as page by page when each is
-// written first.
-inline void populate([[maybe_unused]] char *memory, [[maybe_unused]] int64_t bytes) {
-#ifdef MADV_POPULATE_WRITE
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  // Less than this comes of memory that was used before.
-  constexpr uintptr_t pages_min = 32;
-  auto begin = (reinterpret_cast<uintptr_t>(memory) + page - 1) / page * page;
-  auto end = reinterpret_cast<uintptr_t>(memory + bytes) / page * page;
-  unsigned char is_there = 1;
-  if (end < begin + pages_min * page || mincore(reinterpret_cast<void *>(begin), page, &is_there) != 0 || is_there & 1)
-    return;
-  // Where the system cannot, it gives them as they are written.
-  (void)madvise(reinterpret_cast<void *>(begin), end - begin, MADV_POPULATE_WRITE);
-#endif
 }
 
 inline at::Tensor gather_by_dimension(const at::Tensor &tensor, const Kept &kept) {
@@ -242,12 +254,13 @@ inline at::Tensor gather_in_one_pass(const at::Tensor &tensor, const Kept &kept)
 
   const char *from = static_cast<const char *>(tensor.const_data_ptr());
   char *to = static_cast<char *>(result.mutable_data_ptr());
+  NewMemory memory(to, result.nbytes());
   constexpr int64_t grain_bytes = 1 << 16;
-  // What stays lies anywhere: how each row begins is fetched while others are copied.
-  constexpr int64_t ahead = 2, fetched = 1024;
+  // What stays lies anywhere: how each row begins is fetched while others are copied, and the rest by the CPU itself.
+  constexpr int64_t ahead = 8, fetched = 192;
   at::parallel_for(0, static_cast<int64_t>(rows.size()), std::max<int64_t>(grain_bytes / to_row, 1),
                    [&](int64_t begin, int64_t end) {
-                     populate(to + begin * to_row, (end - begin) * to_row);
+                     memory.populate(begin * to_row, end * to_row);
                      for (int64_t at = begin; at < end; ++at) {
                        if (at + ahead < end)
                          for (int64_t byte = 0; byte < std::min(from_row, fetched); byte += 64)

@@ -52,10 +52,10 @@ pub enum ApplyError {
     Exec(#[from] ExecError),
 }
 
-/// Puts data and a gradient in the place of a variable's.
-pub(crate) type Replace<'a> = dyn FnMut(&Tensor, &Tensor, Option<&Tensor>) -> Result<(), AtenError> + 'a;
+/// Exchanges the data and gradient of a variable for those that it is to have.
+pub(crate) type Exchange<'a> = dyn FnMut(&mut Swap) -> Result<(), AtenError> + 'a;
 
-/// Data and a gradient that a variable is to have.
+/// Data and a gradient that a variable is to have; once they are exchanged, those that it had.
 pub(crate) struct Swap {
     pub(crate) name: String,
     pub(crate) variable: Tensor,
@@ -63,25 +63,26 @@ pub(crate) struct Swap {
     pub(crate) grad: Option<Tensor>,
 }
 
+impl Swap {
+    pub(crate) fn exchange(&mut self) -> Result<(), AtenError> {
+        aten::exchange(&self.variable, &mut self.data, &mut self.grad)
+    }
+}
+
 /// Gives all variables their new data, or none.
 pub(crate) fn swap_all<'a>(
-    swaps: impl IntoIterator<Item = &'a Swap>,
-    replace: &mut Replace<'_>,
+    swaps: impl IntoIterator<Item = &'a mut Swap>,
+    exchange: &mut Exchange<'_>,
 ) -> Result<(), ApplyError> {
-    let mut done: Vec<(&Swap, Tensor, Option<Tensor>)> = Vec::new();
+    let mut done: Vec<&mut Swap> = Vec::new();
     for swap in swaps {
-        let replaced = aten::parts(&swap.variable)
-            .and_then(|parts| replace(&swap.variable, &swap.data, swap.grad.as_ref()).map(|()| parts));
-        match replaced {
-            Ok((data, grad)) => done.push((swap, data, grad)),
-            Err(source) => {
-                for (swap, data, grad) in done.iter().rev() {
-                    let back = aten::replace(&swap.variable, data, grad.as_ref());
-                    back.expect("a tensor that was replaced can be put back");
-                }
-                return Err(ApplyError::Tensor { name: swap.name.clone(), source });
+        if let Err(source) = exchange(swap) {
+            for swap in done.into_iter().rev() {
+                swap.exchange().expect("a tensor that was replaced can be put back");
             }
+            return Err(ApplyError::Tensor { name: swap.name.clone(), source });
         }
+        done.push(swap);
     }
     Ok(())
 }
@@ -101,17 +102,17 @@ pub fn apply(
     after: &Kept,
     follow: &mut dyn Follow,
 ) -> Result<(), ApplyError> {
-    apply_with(module, analysis, before, after, follow, &mut aten::replace)
+    apply_with(module, analysis, before, after, follow, &mut Swap::exchange)
 }
 
-/// As [`apply`], with a tensor put in place of another by `replace`.
+/// As [`apply`], with a tensor put in place of another by `exchange`.
 fn apply_with(
     module: &mut GraphModule,
     analysis: &Analysis,
     before: &Kept,
     after: &Kept,
     follow: &mut dyn Follow,
-    replace: &mut Replace<'_>,
+    exchange: &mut Exchange<'_>,
 ) -> Result<(), ApplyError> {
     follow.check()?;
     check_network(module, analysis, before)?;
@@ -126,7 +127,7 @@ fn apply_with(
     let prepared = module.prepare(analysis.rewrite(after))?;
 
     let is_constant = |change: &Change| analysis.graph().value(change.value).origin == Origin::Constant;
-    swap_all(changes.iter().filter(|change| !is_constant(change)).map(|change| &change.swap), replace)?;
+    swap_all(changes.iter_mut().filter(|change| !is_constant(change)).map(|change| &mut change.swap), exchange)?;
     for change in changes {
         for (slot, state) in follow.state_mut(&change.swap.name).into_iter().zip(change.state) {
             *slot = state;
@@ -179,9 +180,8 @@ impl Slices {
         variable: Tensor,
         follow: &mut dyn Follow,
     ) -> Result<Change, ApplyError> {
-        let (data, grad) =
-            aten::parts(&variable).map_err(|source| ApplyError::Tensor { name: name.to_owned(), source })?;
-        let data = self.slice(name, &data)?;
+        let data = self.slice(name, &variable)?;
+        let grad = aten::grad(&variable).map_err(|source| ApplyError::Tensor { name: name.to_owned(), source })?;
         let grad = grad.map(|grad| self.slice(name, &grad)).transpose()?;
         let state =
             follow.state_mut(name).into_iter().map(|state| self.slice(name, state)).collect::<Result<_, _>>()?;
@@ -279,11 +279,11 @@ mod tests {
         let mut failed = 0;
         for fails_at in 0.. {
             let mut calls = 0;
-            let mut replace = |variable: &Tensor, data: &Tensor, grad: Option<&Tensor>| {
+            let mut exchange = |swap: &mut Swap| {
                 calls += 1;
-                if calls > fails_at { Err(AtenError::new("injected")) } else { aten::replace(variable, data, grad) }
+                if calls > fails_at { Err(AtenError::new("injected")) } else { swap.exchange() }
             };
-            let applied = apply_with(&mut module, &analysis, &all, &left, &mut optimizer, &mut replace);
+            let applied = apply_with(&mut module, &analysis, &all, &left, &mut optimizer, &mut exchange);
             if applied.is_ok() {
                 break;
             }

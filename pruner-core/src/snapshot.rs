@@ -77,7 +77,7 @@ impl Snapshot {
         }
         let prepared = module.prepare(self.graph.clone()).map_err(ApplyError::from)?;
         optimizer.set_state(self.optimizer.iter().map(|(name, tensor)| (name.clone(), copy(tensor))).collect())?;
-        if let Err(error) = swap_all(&swaps, &mut aten::replace) {
+        if let Err(error) = swap_all(&mut swaps, &mut Swap::exchange) {
             // An optimiser takes the state that it gave.
             optimizer.set_state(before)?;
             return Err(error.into());

@@ -1,7 +1,7 @@
 //! Variables whose shape changes, and slices of all dimensions at once.
 #![cfg(feature = "torch")]
 
-use pruner_core::aten::{self, Operator, OperatorArgument, OperatorResult, gather_slices};
+use pruner_core::aten::{self, Form, Operator, OperatorArgument, OperatorResult, gather_slices};
 use tch::{Device, Kind, Tensor};
 
 fn numbers(shape: &[i64], kind: Kind) -> Tensor {
@@ -88,6 +88,75 @@ fn slices_of_long_rows_are_those_of_index_select() {
             let stay: Vec<i64> = (0..columns).filter(|at| at * 7 % modulus < less).collect();
             check(&tensor, &[Some(rows), Some(&stay)]);
             check(&tensor, &[None, Some(&stay.iter().rev().copied().collect::<Vec<_>>())]);
+        }
+    }
+}
+
+/// What is folded of `a` and `b`, in double precision.
+fn terms(a: &Tensor, b: &Tensor, form: Form) -> Tensor {
+    let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
+    match form {
+        Form::Abs | Form::Max => a.abs(),
+        Form::Square => a.square(),
+        Form::Product => a * b,
+        Form::AbsProduct => (a * b).abs(),
+        Form::SquareBy => a.square() * b,
+        Form::AbsBy => a.abs() * b,
+        _ => unreachable!("these are all"),
+    }
+}
+
+#[test]
+fn folds_are_those_of_operations_in_double_precision_however_long_rows_are() {
+    use Form::{Abs, AbsBy, AbsProduct, Max, Product, Square, SquareBy};
+    let shapes: [&[i64]; 9] =
+        [&[1], &[70], &[3, 9], &[16, 40], &[19, 1, 3, 3], &[5, 2048], &[21, 2047], &[6, 300, 3, 3], &[70, 5000]];
+    for (shape, form) in shapes
+        .iter()
+        .flat_map(|shape| [Abs, Square, Max, Product, AbsProduct, SquareBy, AbsBy].map(|form| (shape, form)))
+    {
+        let a = (numbers(shape, Kind::Float) * 0.37).sin();
+        let b = (numbers(shape, Kind::Float) * 0.11).cos();
+        let other = form.reads_other().then_some(&b);
+        let expected = |dim: usize| {
+            let others: Vec<i64> = (0..shape.len() as i64).filter(|&other| other != dim as i64).collect();
+            let terms = terms(&a, &b, form);
+            match form {
+                _ if others.is_empty() => terms,
+                Max => terms.amax(others.as_slice(), false),
+                _ => terms.sum_dim_intlist(others.as_slice(), false, None::<Kind>),
+            }
+        };
+        let close = |found: &Tensor, dim: usize| {
+            // Sums of both signs are as exact as what they add.
+            let others: Vec<i64> = (0..shape.len() as i64).filter(|&other| other != dim as i64).collect();
+            let size = terms(&a, &b, form).abs();
+            let size =
+                if others.is_empty() { size } else { size.sum_dim_intlist(others.as_slice(), false, None::<Kind>) };
+            let error = (found - expected(dim)).abs() / (size + 1e-30);
+            assert!(f64::try_from(error.max()).expect("a number") < 1e-6, "{form:?} of {shape:?} for dimension {dim}");
+        };
+        if shape.len() == 1 {
+            close(&aten::fold(&a, other, form, (None, 0)).expect("folded").1, 0);
+            continue;
+        }
+        let (of_outer, of_inner) = aten::fold(&a, other, form, (Some(0), 1)).expect("folded");
+        close(&of_outer.expect("there is an outer dimension"), 0);
+        close(&of_inner, 1);
+        close(&aten::fold(&a, other, form, (None, 0)).expect("folded").1, 0);
+    }
+}
+
+#[test]
+fn a_fold_passes_on_what_is_no_number() {
+    for (columns, form) in [(10, Form::Max), (3000, Form::Max), (3000, Form::Square)] {
+        let matrix = numbers(&[8, columns], Kind::Float);
+        _ = matrix.narrow(0, 3, 1).narrow(1, columns - 1, 1).fill_(f64::NAN);
+        let (of_rows, of_columns) = aten::fold(&matrix, None, form, (Some(0), 1)).expect("folded");
+        for (folds, at) in [(of_rows.expect("rows"), 3), (of_columns, columns - 1)] {
+            let no_number = folds.isnan();
+            assert_eq!(i64::try_from(no_number.sum(Kind::Int64)).expect("a count"), 1);
+            assert!(bool::try_from(no_number.get(at)).expect("a truth value"));
         }
     }
 }

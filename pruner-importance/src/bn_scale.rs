@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms::{Terms, as_it_is};
+use crate::terms::{Finish, Terms};
 use crate::{Normalizer, Reduction};
 
 register_importance!("bn-scale", "absolute scale of the batch norm of a coordinate", BnScale);
@@ -48,8 +48,8 @@ impl Default for BnScale {
 impl Importance for BnScale {
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (reduction, normalizer) = (self.reduction, self.normalizer);
-        let terms = Terms { form: Form::Abs, by: None, reduction, normalizer };
-        terms.score(group, weights, is_scale_of_batch_norm, as_it_is)
+        let terms = Terms { form: Form::Abs, by: None, finish: Finish::AsItIs, reduction, normalizer };
+        terms.score(group, weights, is_scale_of_batch_norm)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms::{Terms, all};
+use crate::terms::{Finish, Terms, all};
 use crate::{Normalizer, Reduction};
 
 register_importance!(
@@ -53,7 +53,13 @@ impl Importance for Hessian {
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (reduction, normalizer) = (self.reduction, self.normalizer);
-        let terms = Terms { form: Form::SquareBy, by: Some(Signal::SquaredGradients), reduction, normalizer };
-        terms.score(group, weights, all, |sum| sum.f_mul_scalar(0.5))
+        let terms = Terms {
+            form: Form::SquareBy,
+            by: Some(Signal::SquaredGradients),
+            finish: Finish::Half,
+            reduction,
+            normalizer,
+        };
+        terms.score(group, weights, all)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms::{Terms, all};
+use crate::terms::{Finish, Terms, all};
 use crate::{Norm, Normalizer, Reduction};
 
 register_importance!("magnitude", "p-norm of the weights of a coordinate in all members of its group", Magnitude);
@@ -52,15 +52,12 @@ impl Default for Magnitude {
 #[typetag::serde(name = "magnitude")]
 impl Importance for Magnitude {
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let form = match self.p {
-            Norm::One => Form::Abs,
-            Norm::Two => Form::Square,
-            Norm::Max => Form::Max,
+        let (form, finish) = match self.p {
+            Norm::One => (Form::Abs, Finish::AsItIs),
+            Norm::Two => (Form::Square, Finish::Sqrt),
+            Norm::Max => (Form::Max, Finish::AsItIs),
         };
-        let terms = Terms { form, by: None, reduction: self.reduction, normalizer: self.normalizer };
-        terms.score(group, weights, all, |fold| match self.p {
-            Norm::One | Norm::Max => Ok(fold.shallow_clone()),
-            Norm::Two => fold.f_sqrt(),
-        })
+        let terms = Terms { form, by: None, finish, reduction: self.reduction, normalizer: self.normalizer };
+        terms.score(group, weights, all)
     }
 }

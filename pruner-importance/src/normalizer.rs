@@ -35,16 +35,23 @@ impl Normalizer {
             return Ok(score.shallow_clone());
         }
         if score.device() == Device::Cpu {
-            // Most groups are small, for which an operation of libtorch per step takes long.
-            let mut scores: Vec<f32> = Vec::try_from(score)?;
-            if let Some((shift, scale)) = self.shift_and_scale(&scores) {
-                for score in &mut scores {
-                    *score = if scale == 0.0 { 0.0 } else { ((f64::from(*score) - shift) / scale) as f32 };
-                }
-                return Tensor::f_from_slice(&scores);
-            }
+            return self.apply_in_memory(Vec::try_from(score)?);
         }
         self.apply_on_device(score)
+    }
+
+    /// As [`apply`](Self::apply), of scores in memory. Most groups are small, for which an operation of libtorch per step takes long.
+    pub(crate) fn apply_in_memory(self, mut scores: Vec<f32>) -> Result<Tensor, TchError> {
+        if scores.is_empty() || self == Self::None {
+            return Tensor::f_from_slice(&scores);
+        }
+        let Some((shift, scale)) = self.shift_and_scale(&scores) else {
+            return self.apply_on_device(&Tensor::f_from_slice(&scores)?);
+        };
+        for score in &mut scores {
+            *score = if scale == 0.0 { 0.0 } else { ((f64::from(*score) - shift) / scale) as f32 };
+        }
+        Tensor::f_from_slice(&scores)
     }
 
     fn apply_on_device(self, score: &Tensor) -> Result<Tensor, TchError> {

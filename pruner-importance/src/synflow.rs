@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms::{Terms, all, as_it_is};
+use crate::terms::{Finish, Terms, all};
 use crate::{Normalizer, Reduction};
 
 register_importance!("synflow", "synaptic flow through a coordinate, without data", SynFlow);
@@ -49,7 +49,8 @@ impl Importance for SynFlow {
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
         let (reduction, normalizer) = (self.reduction, self.normalizer);
-        let terms = Terms { form: Form::AbsBy, by: Some(Signal::SynapticFlow), reduction, normalizer };
-        terms.score(group, weights, all, as_it_is)
+        let terms =
+            Terms { form: Form::AbsBy, by: Some(Signal::SynapticFlow), finish: Finish::AsItIs, reduction, normalizer };
+        terms.score(group, weights, all)
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use crate::settings::settings;
-use crate::terms;
+use crate::terms::{self, Finish};
 use crate::{Normalizer, Reduction};
 
 register_importance!("taylor", "first-order change of the loss if a coordinate is removed", Taylor);
@@ -72,15 +72,12 @@ impl Importance for Taylor {
     }
 
     fn score(&self, group: &dyn Group, weights: &Weights) -> Result<Option<Tensor>, ImportanceError> {
-        let form = match self.terms {
-            Terms::Signed => Form::Product,
-            Terms::PerWeight => Form::AbsProduct,
+        let (form, finish) = match self.terms {
+            Terms::Signed => (Form::Product, Finish::Square),
+            Terms::PerWeight => (Form::AbsProduct, Finish::AsItIs),
         };
         let by = Some(Signal::Gradients);
-        let terms = terms::Terms { form, by, reduction: self.reduction, normalizer: self.normalizer };
-        terms.score(group, weights, terms::all, |sum| match self.terms {
-            Terms::Signed => sum.f_square(),
-            Terms::PerWeight => Ok(sum.shallow_clone()),
-        })
+        let terms = terms::Terms { form, by, finish, reduction: self.reduction, normalizer: self.normalizer };
+        terms.score(group, weights, terms::all)
     }
 }

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 use crate::bn_scale::is_of_batch_norm;
 use crate::settings::settings;
-use crate::terms::Terms;
+use crate::terms::{Finish, Terms};
 use crate::{Normalizer, Reduction};
 
 register_importance!("taylor-gate", "first-order change of the loss if a coordinate is masked", TaylorGate);
@@ -70,8 +70,9 @@ impl Importance for TaylorGate {
             }
             Gate::BatchNorm => {
                 let (by, reduction) = (Some(Signal::Gradients), Reduction::None);
-                let terms = Terms { form: Form::Product, by, reduction, normalizer: self.normalizer };
-                terms.score(group, weights, is_of_batch_norm, Tensor::f_square)
+                let terms =
+                    Terms { form: Form::Product, by, finish: Finish::Square, reduction, normalizer: self.normalizer };
+                terms.score(group, weights, is_of_batch_norm)
             }
         }
     }

@@ -313,14 +313,24 @@ unsafe extern "C" {
     ) -> *mut c_char;
     pub(super) fn pa_trace_notes(trace: *const PaTrace) -> usize;
     pub(super) fn pa_trace_note(trace: *const PaTrace, index: usize) -> *const c_char;
-    pub(super) fn pa_tensor_describe(tensor: *const C_tensor, out: *mut PaTensor) -> *mut c_char;
-    pub(super) fn pa_tensor_replace(tensor: *mut C_tensor, data: *const C_tensor, grad: *const C_tensor)
-    -> *mut c_char;
-    pub(super) fn pa_tensor_parts(
-        tensor: *const C_tensor,
-        data: *mut *mut C_tensor,
-        grad: *mut *mut C_tensor,
+    pub(super) fn pa_tensor_of_bytes(
+        bytes: *const c_void,
+        len: usize,
+        dtype: i32,
+        sizes: *const i64,
+        strides: *const i64,
+        ndim: usize,
+        out: *mut *mut C_tensor,
     ) -> *mut c_char;
+    pub(super) fn pa_tensor_describe(tensor: *const C_tensor, out: *mut PaTensor) -> *mut c_char;
+    pub(super) fn pa_tensor_exchange(
+        tensor: *mut C_tensor,
+        data: *mut C_tensor,
+        grad: *const C_tensor,
+        grad_before: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    pub(super) fn pa_tensor_data(tensor: *const C_tensor, data: *mut *mut C_tensor) -> *mut c_char;
+    pub(super) fn pa_tensor_grad(tensor: *const C_tensor, grad: *mut *mut C_tensor) -> *mut c_char;
     pub(super) fn pa_tensor_set_grad(tensor: *mut C_tensor, grad: *const C_tensor) -> *mut c_char;
     pub(super) fn pa_tensor_gather(
         tensor: *const C_tensor,

@@ -19,8 +19,8 @@ pub use operator::{Call, Operator, OperatorArgument, OperatorResult};
 pub use precision::{FullPrecision, version};
 pub use random::{random_state, set_random_state};
 pub(crate) use recorder::{Entry, Record, Recorder};
-pub(crate) use tensors::{Fold, folds, not_finite, parts, view_as, widened};
-pub use tensors::{Form, fold, gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
+pub use tensors::{Fold, Form, fold, gather_slices, kind, meta, replace, set_grad, storage_id, variable_id};
+pub(crate) use tensors::{data, exchange, folds, grad, not_finite, of_bytes, view_as, widened};
 
 use self::ffi::pa_init;
 

@@ -6,8 +6,8 @@ use std::ptr::{self, NonNull};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::ffi::{
-    PaTensor, check, pa_tensor_describe, pa_tensor_fold, pa_tensor_gather, pa_tensor_parts, pa_tensor_replace,
-    pa_tensor_set_grad,
+    PaTensor, check, pa_tensor_data, pa_tensor_describe, pa_tensor_exchange, pa_tensor_fold, pa_tensor_gather,
+    pa_tensor_grad, pa_tensor_of_bytes, pa_tensor_set_grad,
 };
 use super::{AtenError, Operator};
 use crate::graph::{Argument, Dtype, TensorMeta};
@@ -75,6 +75,22 @@ pub(crate) fn view_as(tensor: &Tensor, dtype: Dtype) -> Result<Tensor, AtenError
     Ok(Operator::find("aten::view", "dtype")?.call(&arguments, &[tensor])?.swap_remove(0))
 }
 
+/// A tensor on the CPU of its own with the elements of these bytes, laid out by `strides`, which count elements. It reaches to the
+/// end of the bytes.
+pub(crate) fn of_bytes(bytes: &[u8], dtype: Dtype, shape: &[i64], strides: &[i64]) -> Result<Tensor, AtenError> {
+    if shape.len() != strides.len() {
+        return Err(AtenError::new(format!("{} strides of a tensor of shape {shape:?}", strides.len())));
+    }
+    let mut out = ptr::null_mut();
+    // SAFETY: the bytes, sizes and strides are borrowed through the call and as long as said; the tensor that comes is new and ours.
+    unsafe {
+        let (code, ndim) = (dtype.code() as i32, shape.len());
+        let bytes_at = bytes.as_ptr().cast();
+        check(pa_tensor_of_bytes(bytes_at, bytes.len(), code, shape.as_ptr(), strides.as_ptr(), ndim, &raw mut out))?;
+        Ok(Tensor::from_ptr(out))
+    }
+}
+
 /// A number that is the same for two tensors exactly where they are one variable, as `tensor` and its
 /// `shallow_clone` are; 0 for an undefined one. It may be given to another once no clone is left.
 pub fn variable_id(tensor: &Tensor) -> usize {
@@ -91,18 +107,39 @@ pub fn storage_id(tensor: &Tensor) -> usize {
 /// Whoever shares the variable sees the new data. A later backward pass works though an earlier one left its traces;
 /// a loss computed before the change can no longer be differentiated with respect to the variable.
 pub fn replace(variable: &Tensor, data: &Tensor, grad: Option<&Tensor>) -> Result<(), AtenError> {
-    let grad = grad.map_or(ptr::null(), Tensor::as_ptr);
-    // SAFETY: the tensors are borrowed through the call; that the variable changes under its other handles is the point.
-    check(unsafe { pa_tensor_replace(variable.as_ptr().cast_mut(), data.as_ptr(), grad) })
+    exchange(variable, &mut data.shallow_clone(), &mut grad.map(Tensor::shallow_clone))
 }
 
-/// The data of a variable as a tensor outside of the autograd graph that shares its memory, and the gradient that it has.
-pub(crate) fn parts(variable: &Tensor) -> Result<(Tensor, Option<Tensor>), AtenError> {
-    let (mut data, mut grad) = (ptr::null_mut(), ptr::null_mut());
-    // SAFETY: the tensor is borrowed through the call; those that come are new and ours.
+/// As [`replace`]; `data` and `grad` are then what the variable had before.
+pub(crate) fn exchange(variable: &Tensor, data: &mut Tensor, grad: &mut Option<Tensor>) -> Result<(), AtenError> {
+    let given = grad.as_ref().map_or(ptr::null(), Tensor::as_ptr);
+    let mut before = ptr::null_mut();
+    // SAFETY: the tensors are borrowed through the call; that the variable changes under its other handles is the point. The tensor
+    // that comes is new and ours.
     unsafe {
-        check(pa_tensor_parts(variable.as_ptr(), &raw mut data, &raw mut grad))?;
-        Ok((Tensor::from_ptr(data), NonNull::new(grad).map(|grad| Tensor::from_ptr(grad.as_ptr()))))
+        check(pa_tensor_exchange(variable.as_ptr().cast_mut(), data.as_mut_ptr(), given, &raw mut before))?;
+        *grad = NonNull::new(before).map(|grad| Tensor::from_ptr(grad.as_ptr()));
+    }
+    Ok(())
+}
+
+/// The data of a variable as a tensor outside of the autograd graph that shares its memory.
+pub(crate) fn data(variable: &Tensor) -> Result<Tensor, AtenError> {
+    let mut data = ptr::null_mut();
+    // SAFETY: the tensor is borrowed through the call; the one that comes is new and ours.
+    unsafe {
+        check(pa_tensor_data(variable.as_ptr(), &raw mut data))?;
+        Ok(Tensor::from_ptr(data))
+    }
+}
+
+/// The gradient that a variable has.
+pub(crate) fn grad(variable: &Tensor) -> Result<Option<Tensor>, AtenError> {
+    let mut grad = ptr::null_mut();
+    // SAFETY: the tensor is borrowed through the call; the one that comes is new and ours.
+    unsafe {
+        check(pa_tensor_grad(variable.as_ptr(), &raw mut grad))?;
+        Ok(NonNull::new(grad).map(|grad| Tensor::from_ptr(grad.as_ptr())))
     }
 }
 
@@ -175,15 +212,18 @@ impl Form {
     }
 }
 
-/// One number per position of a dimension, in double precision: in memory for a tensor on the CPU, else on its device.
+/// One number per position of a dimension, or per coordinate of a group, in double precision.
 #[derive(Debug)]
-pub(crate) enum Fold {
+pub enum Fold {
+    /// Of tensors on the CPU: in memory.
     Host(Vec<f64>),
+    /// Of others: on their device.
     Device(Tensor),
 }
 
 impl Fold {
-    pub(crate) fn tensor(&self) -> Result<Tensor, TchError> {
+    /// The numbers as a tensor.
+    pub fn tensor(&self) -> Result<Tensor, TchError> {
         match self {
             Self::Host(numbers) => Tensor::f_from_slice(numbers),
             Self::Device(numbers) => Ok(numbers.shallow_clone()),
@@ -263,4 +303,51 @@ fn describe(tensor: &Tensor) -> Result<PaTensor, AtenError> {
     // SAFETY: the tensor is borrowed through the call.
     check(unsafe { pa_tensor_describe(tensor.as_ptr(), &raw mut described) })?;
     Ok(described)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(numbers: impl IntoIterator<Item = f32>) -> Vec<u8> {
+        numbers.into_iter().flat_map(f32::to_ne_bytes).collect()
+    }
+
+    #[test]
+    fn a_tensor_of_bytes_is_laid_out_by_its_strides() {
+        let six = bytes((0..6_u8).map(f32::from));
+        let tensor = of_bytes(&six, Dtype::F32, &[3, 2], &[1, 3]).expect("a tensor");
+        assert_eq!(tensor.stride(), [1, 3]);
+        assert_eq!(tensor, Tensor::from_slice2(&[[0.0_f32, 3.0], [1.0, 4.0], [2.0, 5.0]]));
+        let repeated = of_bytes(&six[..4], Dtype::F32, &[4], &[0]).expect("a tensor");
+        assert_eq!(repeated, Tensor::zeros([4], (Kind::Float, Device::Cpu)));
+        let number = of_bytes(&six[20..], Dtype::F32, &[], &[]).expect("a tensor");
+        assert_eq!(number, Tensor::from(5.0_f32));
+        for shape in [[0, 5], [5, 0]] {
+            assert_eq!(of_bytes(&[], Dtype::I64, &shape, &[5, 1]).expect("a tensor").size(), shape);
+        }
+    }
+
+    #[test]
+    fn a_large_tensor_of_bytes_is_what_they_say() {
+        let numbers = || (0..3_u32 << 20).map(|number| (number % 4099) as f32);
+        let tensor = of_bytes(&bytes(numbers()), Dtype::F32, &[3 << 20], &[1]).expect("a tensor");
+        assert!(Vec::<f32>::try_from(&tensor).expect("numbers").into_iter().eq(numbers()));
+        let halves = gather_slices(&tensor.view([2, -1]), &[Some(&[1]), None]).expect("slices");
+        assert!(halves.equal(&tensor.view([2, -1]).narrow(0, 1, 1)));
+    }
+
+    #[test]
+    fn bytes_that_are_too_few_are_an_error() {
+        let says = |shape: &[i64], strides: &[i64], what: &str| {
+            let error = of_bytes(&[0; 24], Dtype::F32, shape, strides).expect_err("no tensor").to_string();
+            assert!(error.contains(what), "{error}");
+        };
+        says(&[3, 3], &[3, 1], "need more elements than the 6 that are there");
+        says(&[2, 2], &[i64::MAX, i64::MAX], "need more elements than the 6");
+        says(&[i64::MAX, 2], &[4, 1], "need more elements than the 6");
+        says(&[-1], &[1], "are no tensor's");
+        says(&[2], &[-1], "are no tensor's");
+        says(&[2], &[1, 1], "2 strides of a tensor of shape [2]");
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::bytes;
 use super::{ExecError, GraphModule};
-use crate::aten::{AtenError, view_as};
+use crate::aten::{AtenError, of_bytes};
 use crate::deps::{Analysis, Kept};
 use crate::graph::{Origin, Value};
 use crate::ids::ValueId;
@@ -82,12 +82,13 @@ impl Pt2 {
 
 /// A tensor of its own with the elements of a stored one.
 fn tensor(stored: &StoredTensor, bytes: &[u8], device: Device) -> Result<Tensor, AtenError> {
-    let failed = |error: tch::TchError| AtenError::new(error.to_string());
     let size = stored.meta.dtype.bytes();
     let start = (stored.offset as usize).saturating_mul(size).min(bytes.len());
-    let bytes = &bytes[start..bytes.len() - (bytes.len() - start) % size];
-    let bytes = Tensor::f_from_data_size(bytes, &[bytes.len() as i64], Kind::Uint8).map_err(failed)?;
-    let elements = view_as(&bytes, stored.meta.dtype)?;
-    let laid_out = elements.f_as_strided(&stored.meta.shape, &stored.strides, 0).map_err(failed)?;
-    Ok(laid_out.f_to_device(device).map_err(failed)?.detach())
+    let bytes = &bytes[start..];
+    // As far as it reaches; of a storage that tensors share each has its own part.
+    let reach = |(size, stride): (&i64, &i64)| (size - 1).max(0).saturating_mul(*stride);
+    let last = stored.meta.shape.iter().zip(&stored.strides).map(reach).fold(0_i64, i64::saturating_add);
+    let len = usize::try_from(last).unwrap_or(0).saturating_add(1).saturating_mul(size).min(bytes.len());
+    let tensor = of_bytes(&bytes[..len], stored.meta.dtype, &stored.meta.shape, &stored.strides)?;
+    tensor.f_to_device(device).map_err(|error| AtenError::new(error.to_string()))
 }

@@ -21,7 +21,7 @@ use crate::aten::AtenError;
 use crate::deps::Group;
 use crate::registry::{self, Kind, PluginTrait, RegistryError};
 
-pub use crate::aten::Form;
+pub use crate::aten::{Fold, Form};
 pub use signals::{Activation, Signal, SignalSet, Signals};
 pub use weights::Weights;
 

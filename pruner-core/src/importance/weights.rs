@@ -1,6 +1,6 @@
 //! What criteria see: the tensors of a network, and the signals gathered from it.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{OnceCell, Ref, RefCell};
 use std::collections::BTreeMap;
 
 use tch::Tensor;
@@ -30,7 +30,9 @@ type Folded = (Form, Option<Signal>, ValueId, usize);
 
 #[derive(Debug)]
 struct Stored {
-    data: Tensor,
+    variable: Tensor,
+    /// The variable outside of the autograd graph, once it was asked for.
+    data: OnceCell<Tensor>,
     gradient: Option<Tensor>,
 }
 
@@ -48,8 +50,7 @@ impl Weights {
 
     /// Adds the tensor of `value`, with the gradient that it has.
     pub fn insert(&mut self, value: ValueId, tensor: &Tensor) -> Result<(), ImportanceError> {
-        let (data, gradient) = aten::parts(tensor)?;
-        let gradient = match gradient.filter(|_| tensor.requires_grad()) {
+        let gradient = match aten::grad(tensor)?.filter(|_| tensor.requires_grad()) {
             Some(gradient) if gradient.is_sparse() => Some(gradient.f_detach()?.f_to_dense(None, false)?),
             Some(gradient) => Some(gradient.f_detach()?),
             None => None,
@@ -60,7 +61,8 @@ impl Weights {
         }
         self.any_gradient |= gradient.is_some();
         self.folds.borrow_mut().retain(|(_, _, of, _), _| *of != value);
-        self.tensors.insert(value, Stored { data, gradient });
+        let variable = tensor.shallow_clone();
+        self.tensors.insert(value, Stored { variable, data: OnceCell::new(), gradient });
         Ok(())
     }
 
@@ -71,7 +73,8 @@ impl Weights {
 
     /// The tensor of `value`.
     pub fn get(&self, value: ValueId) -> Option<&Tensor> {
-        self.tensors.get(&value).map(|stored| &stored.data)
+        let data = |stored: &Stored| aten::data(&stored.variable).expect("only defined tensors are inserted");
+        self.tensors.get(&value).map(|stored| stored.data.get_or_init(|| data(stored)))
     }
 
     /// The tensor of a member.
@@ -88,14 +91,13 @@ impl Weights {
         if self.signals.gathered().contains(Signal::Gradients) {
             return self.signal_of(member, Signal::Gradients);
         }
-        self.of(member)?;
-        let gradient = || self.tensors.get(&member.value)?.gradient.as_ref();
-        if self.any_gradient { Ok(gradient()) } else { Err(ImportanceError::NoGradients) }
+        let stored = self.stored(member)?;
+        if self.any_gradient { Ok(stored.gradient.as_ref()) } else { Err(ImportanceError::NoGradients) }
     }
 
     /// A signal of weights for a member, of its shape; `None` if nothing depends on it or it is frozen.
     pub fn signal_of(&self, member: &Member, signal: Signal) -> Result<Option<&Tensor>, ImportanceError> {
-        let expected = self.of(member)?.size();
+        let expected = self.stored(member)?.variable.size();
         let numbers = self.gathered(signal)?.weight(signal, member.value);
         fits(signal, &member.name, numbers, &expected)?;
         Ok(numbers)
@@ -142,7 +144,7 @@ impl Weights {
         Ok(self.folded(member, form, signal)?.map(|fold| fold.tensor()).transpose()?)
     }
 
-    /// As [`fold`](Self::fold), the slices of a coordinate in all of `members` folded to one number: of shape `[size]` for a group of `size`.
+    /// As [`fold`](Self::fold), the slices of a coordinate in all of `members` folded to one number: `size` of them, the size of the group.
     /// `None` if there is no such member.
     ///
     /// A coordinate that does not occur in any gets 0.
@@ -152,7 +154,7 @@ impl Weights {
         size: usize,
         form: Form,
         signal: Option<Signal>,
-    ) -> Result<Option<Tensor>, ImportanceError> {
+    ) -> Result<Option<Fold>, ImportanceError> {
         let (mut host, mut folds): (Option<Vec<f64>>, Vec<Tensor>) = (None, Vec::new());
         let again = |folds: &Tensor, dims: &[i64]| form.fold_again(folds, dims);
         for member in members {
@@ -166,11 +168,15 @@ impl Weights {
                 None => {}
             }
         }
-        folds.extend(host.map(|fold| Tensor::f_from_slice(&fold)).transpose()?);
-        match folds.len() {
-            0 | 1 => Ok(folds.pop()),
-            _ => Ok(Some(again(&Tensor::f_stack(&folds, 1)?, &[1])?)),
+        if folds.is_empty() {
+            return Ok(host.map(Fold::Host));
         }
+        folds.extend(host.map(|fold| Tensor::f_from_slice(&fold)).transpose()?);
+        let fold = match folds.len() {
+            1 => folds.swap_remove(0),
+            _ => again(&Tensor::f_stack(&folds, 1)?, &[1])?,
+        };
+        Ok(Some(Fold::Device(fold)))
     }
 
     fn folded(
@@ -179,7 +185,7 @@ impl Weights {
         form: Form,
         signal: Option<Signal>,
     ) -> Result<Option<Ref<'_, Fold>>, ImportanceError> {
-        let tensor = self.of(member)?;
+        let tensor = &self.stored(member)?.variable;
         let (shape, dim, expected) = (tensor.size(), member.dim, member.layout.len());
         if shape.get(dim) != Some(&(expected as i64)) {
             return Err(ImportanceError::Shape { name: member.name.to_string(), shape, dim, expected });
@@ -205,6 +211,10 @@ impl Weights {
         let of_dims = outer.zip(of_outer).into_iter().chain([(inner, of_inner)]);
         self.folds.borrow_mut().extend(of_dims.map(|(dim, of)| (key(dim), of)));
         Ok(known())
+    }
+
+    fn stored(&self, member: &Member) -> Result<&Stored, ImportanceError> {
+        self.tensors.get(&member.value).ok_or_else(|| ImportanceError::NoTensor { name: member.name.to_string() })
     }
 
     fn gathered(&self, signal: Signal) -> Result<&Signals, ImportanceError> {
