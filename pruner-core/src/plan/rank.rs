@@ -57,15 +57,7 @@ impl<'a> State<'a> {
     }
 
     fn rank(&mut self) {
-        // Ties are broken by coordinate. Numbers sort faster than pairs with an order of their own.
-        let mut sorted: Vec<u128> = self
-            .scores
-            .iter()
-            .zip(0_u64..)
-            .map(|(&score, at)| u128::from(rank_of(score)) << 64 | u128::from(at))
-            .collect();
-        sorted.sort_unstable();
-        let order: Vec<usize> = sorted.into_iter().map(|key| key as u64 as usize).collect();
+        let order = ascending(self.scores);
         let ascending: Vec<f64> = order.iter().map(|&at| self.scores[at] + 0.0).collect();
         self.summary = ScoreSummary::of_sorted(&ascending);
         self.ranked = Members::new(self.group, self.space.min_channels).admissible(order);
@@ -79,6 +71,19 @@ impl<'a> State<'a> {
 
     pub(super) fn cut(&self) -> &[usize] {
         &self.ranked[..self.taken]
+    }
+
+    /// For each coordinate that is left, whether it goes.
+    fn goes(&self) -> Vec<bool> {
+        let mut goes = vec![false; self.group.coordinates().len()];
+        self.cut().iter().for_each(|&index| goes[index] = true);
+        goes
+    }
+
+    /// What goes, by their numbers before the first cut, ascending.
+    pub(super) fn coordinates_cut(&self) -> Vec<u32> {
+        let goes = self.goes();
+        self.group.coordinates().iter().zip(goes).filter_map(|(&coordinate, goes)| goes.then_some(coordinate)).collect()
     }
 
     /// What goes when no longer `from` but `to` coordinates do, by their numbers before the first cut.
@@ -102,6 +107,21 @@ impl<'a> State<'a> {
 
     pub(super) fn space_after(&self) -> Option<Space> {
         self.takes_part().then(|| self.space.after(self.taken))
+    }
+
+    /// Takes cuts, without regard to what they cost, as long as no more than `left` coordinates go.
+    fn cut_alone(&mut self, mut left: usize) {
+        while left > 0
+            && let Some(taken) = self.space.cut_after(self.taken)
+        {
+            let count = taken - self.taken;
+            if count > left {
+                self.reason = Reason::Rounding { smallest_cut: count };
+                break;
+            }
+            self.taken = taken;
+            left -= count;
+        }
     }
 
     /// Why the limits let nothing go, whatever is asked.
@@ -135,10 +155,8 @@ impl<'a> State<'a> {
     }
 
     pub(super) fn into_verdict(self) -> GroupVerdict {
-        let coordinates = self.group.coordinates();
-        let mut goes = vec![false; coordinates.len()];
-        self.cut().iter().for_each(|&index| goes[index] = true);
-        let kept = coordinates.iter().zip(&goes).filter(|(_, goes)| !**goes).map(|(&kept, _)| kept).collect();
+        let coordinates = self.group.coordinates().iter().zip(self.goes());
+        let kept = coordinates.filter_map(|(&kept, goes)| (!goes).then_some(kept)).collect();
         GroupVerdict {
             group: self.group.id(),
             name: self.group.name().to_owned(),
@@ -153,10 +171,32 @@ impl<'a> State<'a> {
     }
 }
 
+/// The places of finite scores, from the least on; of equal ones the first comes first.
+fn ascending(scores: &[f64]) -> Vec<usize> {
+    // Numbers sort faster than pairs with an order of their own, and short ones, which scores in single precision have, faster yet.
+    let is_single = |score: &f64| f64::from(*score as f32).total_cmp(score).is_eq();
+    if scores.len() <= u32::MAX as usize && scores.iter().all(is_single) {
+        let key = |(&score, at): (&f64, u64)| u64::from(rank_of_single(score as f32)) << 32 | at;
+        let mut keys: Vec<u64> = scores.iter().zip(0..).map(key).collect();
+        keys.sort_unstable();
+        return keys.into_iter().map(|key| key as u32 as usize).collect();
+    }
+    let key = |(&score, at): (&f64, u64)| u128::from(rank_of(score)) << 64 | u128::from(at);
+    let mut keys: Vec<u128> = scores.iter().zip(0..).map(key).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|key| key as u64 as usize).collect()
+}
+
 /// A number that is less where a finite score is; 0 and −0 have the same.
 fn rank_of(score: f64) -> u64 {
     let bits = (score + 0.0).to_bits();
     if bits >> 63 == 0 { bits | 1 << 63 } else { !bits }
+}
+
+/// As [`rank_of`].
+fn rank_of_single(score: f32) -> u32 {
+    let bits = (score + 0.0).to_bits();
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
 /// The order of finite scores, in which 0 and −0 are equal.
@@ -222,9 +262,12 @@ fn cut_together(states: &mut [State<'_>], pool: &[usize], progress: f64) {
     let (mut left, mut left_in_run) = (total.above(progress), total.above(1.0));
     let met = !total.is_above(progress);
 
-    let mut heap: BinaryHeap<Reverse<Next>> =
-        pool.iter().filter_map(|&index| Next::of(states, index)).map(Reverse).collect();
     let asked = left;
+    let mut heap: BinaryHeap<Reverse<Next>> = BinaryHeap::new();
+    match *pool {
+        [alone] => states[alone].cut_alone(left),
+        _ => heap.extend(pool.iter().filter_map(|&index| Next::of(states, index)).map(Reverse)),
+    }
     while left > 0 {
         let Some(mut top) = heap.peek_mut() else { break };
         let (index, taken) = (top.0.state, top.0.taken);
@@ -251,6 +294,35 @@ fn cut_together(states: &mut [State<'_>], pool: &[usize], progress: f64) {
         // A group whose turn it was, and whose cut was too large for what was left, has its reason.
         if state.taken == 0 && !matches!(state.reason, Reason::Rounding { .. }) {
             state.reason = state.explain(met, asked);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn score() -> impl Strategy<Value = f64> {
+        // Few numbers, so that some are equal, of either precision.
+        prop_oneof![
+            (-3_i8..4).prop_map(f64::from),
+            Just(-0.0),
+            any::<f32>().prop_filter("finite", |score| score.is_finite()).prop_map(f64::from),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn places_ascend_by_score_and_then_by_place(
+            mut scores in prop::collection::vec(score(), 0..40),
+            more in prop::option::of(any::<f64>().prop_filter("finite", |score| score.is_finite())),
+        ) {
+            scores.extend(more);
+            let mut expected: Vec<usize> = (0..scores.len()).collect();
+            expected.sort_by(|&a, &b| compare(scores[a], scores[b]));
+            prop_assert_eq!(ascending(&scores), expected);
         }
     }
 }

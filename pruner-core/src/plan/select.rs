@@ -162,7 +162,7 @@ pub(super) fn states<'a>(
 
 /// What was selected.
 pub(super) fn finished(states: Vec<State<'_>>, limits: &Limits, progress: f64) -> Selection {
-    let plan = states.iter().map(|state| (state.group.id(), state.coordinates(0, state.taken))).collect();
+    let plan = states.iter().map(|state| (state.group.id(), state.coordinates_cut())).collect();
     let spaces: Vec<Space> = states.iter().filter_map(State::space_after).collect();
     let totals = totals(&spaces);
     let initial = spaces.iter().map(|space| space.initial).sum();

@@ -57,7 +57,7 @@ impl Space {
             max_ratio_keeps: remaining(group.initial_size(), limits.max_ratio),
             movable: 0,
         };
-        space.movable = Members::new(group, limits.min_channels).admissible(0..space.size).len();
+        space.movable = Members::new(group, limits.min_channels).movable(space.size);
         space
     }
 
@@ -165,6 +165,11 @@ impl Members {
             members.spare.push(count.saturating_sub(kept));
         }
         members
+    }
+
+    /// How many of the first `size` coordinates may go.
+    fn movable(&self, size: usize) -> usize {
+        if self.spare.is_empty() { size } else { self.admissible(0..size).len() }
     }
 
     /// The coordinates of `ranked`, in that order, without those that would leave too little in a member.
