@@ -27,6 +27,11 @@ impl Kept {
         Self::default()
     }
 
+    /// Whether everything is left, in the sizes of the graph.
+    pub(super) fn is_all(&self) -> bool {
+        self.left.is_empty() && self.resized.is_empty()
+    }
+
     /// Takes coordinates of a group away; those that are gone already stay so.
     pub fn remove(&mut self, analysis: &Analysis, group: GroupId, coordinates: &[u32]) {
         let left = self.left_of(analysis, group);
@@ -124,7 +129,33 @@ impl Kept {
         }
         let mut cut = false;
         e.each_axis(&mut |axis| cut |= self.left.contains_key(&axis));
-        cut.then(|| (0_u32..).zip(self.mask(analysis, e)).filter_map(|(at, kept)| kept.then_some(at)).collect())
+        cut.then(|| {
+            let mut positions = Vec::new();
+            self.add_positions(analysis, e, 0, &mut positions);
+            positions
+        })
+    }
+
+    /// Adds the positions left of a part that begins at `start` of a dimension, and gives where it ends.
+    fn add_positions(&self, analysis: &Analysis, e: &Expr, start: u32, positions: &mut Vec<u32>) -> u32 {
+        match e {
+            Expr::Axis(axis) => {
+                let end = start + analysis.axis_size(*axis) as u32;
+                match self.of(*axis) {
+                    Some(left) => positions.extend(left.iter().map(|at| start + at)),
+                    None => positions.extend(start..end),
+                }
+                end
+            }
+            Expr::Sum(elements) => {
+                elements.iter().fold(start, |start, e| self.add_positions(analysis, e, start, positions))
+            }
+            Expr::Index(..) | Expr::Product(_) => {
+                let mask = self.mask(analysis, e);
+                positions.extend((start..).zip(&mask).filter_map(|(at, &kept)| kept.then_some(at)));
+                start + mask.len() as u32
+            }
+        }
     }
 
     /// For every position of a dimension, whether it is left.
@@ -328,6 +359,8 @@ mod tests {
                 let left = kept.of(axis).map_or_else(|| (0..SIZES[axis.index()] as u32).collect(), <[u32]>::to_vec);
                 let all = table(&e, axis);
                 let positions = kept.positions(&analysis, &e).unwrap_or_else(|| (0..all.len() as u32).collect());
+                let mask = kept.mask(&analysis, &e);
+                prop_assert!(positions.iter().copied().eq((0..).zip(mask).filter(|(_, kept)| *kept).map(|(at, _)| at)));
                 let expected: Vec<_> = positions
                     .iter()
                     .map(|&at| Some(all[at as usize]).filter(|&at| at != Layout::NONE))

@@ -190,8 +190,9 @@ pub struct Graph {
 
 impl PartialEq for Graph {
     fn eq(&self, other: &Self) -> bool {
-        (&self.values, &self.nodes, &self.inputs, &self.outputs)
-            == (&other.values, &other.nodes, &other.inputs, &other.outputs)
+        let is_shared = Arc::ptr_eq(&self.values, &other.values) && Arc::ptr_eq(&self.nodes, &other.nodes);
+        (&self.inputs, &self.outputs) == (&other.inputs, &other.outputs)
+            && (is_shared || (&self.values, &self.nodes) == (&other.values, &other.nodes))
     }
 }
 
