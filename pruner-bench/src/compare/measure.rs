@@ -163,11 +163,12 @@ fn own_turn(model: &str, side: &mut Side, own: &mut Own) -> Result<(), CompareEr
     own.step_ms.0.push(made.step_ms);
     own.grown_bytes = own.grown_bytes.max(made.grown_bytes);
     own.params_left = made.params;
-    if let Some(OwnStep { score_ms, plan_ms, apply_ms, copy_ms, bytes, bytes_kept, macs }) = made.own {
+    if let Some(OwnStep { score_ms, plan_ms, apply_ms, copy_ms, tensor_copy_ms, bytes, bytes_kept, macs }) = made.own {
         own.score_ms.0.push(score_ms);
         own.plan_ms.0.push(plan_ms);
         own.apply_ms.0.push(apply_ms);
         own.copy_ms.0.push(copy_ms);
+        own.tensor_copy_ms.0.push(tensor_copy_ms);
         (own.bytes, own.bytes_kept, own.macs_left) = (bytes, bytes_kept, macs);
     }
     Ok(())

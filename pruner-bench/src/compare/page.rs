@@ -27,19 +27,25 @@ fn step(row: &Row) -> Option<f64> {
     row.peer.step_ms.over(&row.own.step_ms)
 }
 
-/// How many times as long as a copy our step takes.
+/// How many times as long as a copy of bytes our step takes.
 fn copy(row: &Row) -> Option<f64> {
     row.own.step_ms.over(&row.own.copy_ms)
+}
+
+/// How many times as long as a copy by libtorch our step takes.
+fn tensor_copy(row: &Row) -> Option<f64> {
+    row.own.step_ms.over(&row.own.tensor_copy_ms)
 }
 
 /// What a run tells of a model once it is done.
 pub(super) fn line(row: &Row) -> String {
     format!(
-        "{}: analysis {}, step {} as fast as Torch-Pruning's; step {} of a copy",
+        "{}: analysis {}, step {} as fast as Torch-Pruning's; step {} of a copy of bytes, {} of one by libtorch",
         row.model,
         times(analysis(row)),
         times(step(row)),
-        times(copy(row))
+        times(copy(row)),
+        times(tensor_copy(row))
     )
 }
 
@@ -60,7 +66,7 @@ pub(super) fn page(results: &Results) -> String {
     write!(page, "\n## Targets\n\n{}", targets(&results.rows)).expect("a string takes all");
     write!(page, "\n## Ratios\n\n{RATIOS}").expect("a string takes all");
     for row in &results.rows {
-        let ratios = [analysis(row), from_file(row), step(row), copy(row)].map(times).join(" | ");
+        let ratios = [analysis(row), from_file(row), step(row), copy(row), tensor_copy(row)].map(times).join(" | ");
         let memory = row.peer.grown_bytes.map(|bytes| bytes as f64 / row.own.grown_bytes.max(1) as f64);
         let [own, peer] = [Some(row.own.macs_left), row.peer.macs_left]
             .map(|left| left.map_or("–".to_owned(), |left| format!("{:.1}", 100.0 * left as f64 / row.macs as f64)));
@@ -73,7 +79,15 @@ pub(super) fn page(results: &Results) -> String {
     for row in &results.rows {
         let (own, peer) = (&row.own, &row.peer);
         let columns = [&own.read_ms, &own.groups_ms, &peer.groups_ms, &peer.forward_ms];
-        let steps = [&own.score_ms, &own.plan_ms, &own.apply_ms, &own.step_ms, &own.copy_ms, &peer.step_ms];
+        let steps = [
+            &own.score_ms,
+            &own.plan_ms,
+            &own.apply_ms,
+            &own.step_ms,
+            &own.copy_ms,
+            &own.tensor_copy_ms,
+            &peer.step_ms,
+        ];
         let [columns, steps] = [columns.map(ms).join(" | "), steps.map(ms).join(" | ")];
         let memory = [Some(own.bytes), Some(own.bytes_kept), Some(own.grown_bytes), peer.grown_bytes];
         let groups = peer.groups.map_or("–".to_owned(), |groups| groups.to_string());
@@ -92,22 +106,23 @@ only, that one counts. It is given a time limit for each model, the layer that m
 - *analysis*: Torch-Pruning takes `build_dependency` and `get_all_groups` from a model to its groups, which runs the model once (*forward*). We analyse the
   graph of an export, which has been run before, and was checked when it was read; *from file* counts reading the archive in, too.
 - *step*: scores by magnitude (L2) and the cut of half of every group. What is analysed before it, and loading or copying the model, is not counted on either side.
-- *copy*: all weights are read once, and as many bytes as are kept are written once, to memory of which as much is new as the system gave in the step. A step has to
-  do more: it reads what stays once again, since no slice is made before all scores are known, and gives the old weights back.
+- *copy of bytes*: all weights are read once, and as many bytes as are kept are written once, by plain loops, to memory of which as much is new as the system gave in the
+  step. A step has to do more: it reads what stays once again, since no slice is made before all scores are known, makes tensors, and gives the old weights back.
+- *copy by libtorch*: the same with its operators on the tensors themselves: a `sum` of each, and a new one with as many elements as are kept of it.
 - *memory*: what the process held at most in a step, beside what it held before; the most of all rounds.
 - *MACs left*: in percent, of both counted by our counts; what Torch-Pruning leaves is exported anew for it. Torch-Pruning does not cut all groups that we do.
 ";
 
 const RATIOS: &str = "\
-| model | analysis | from file | step | our step of a copy | memory of a step | MACs left, % | Torch-Pruning's | what failed there |
-|---|--:|--:|--:|--:|--:|--:|--:|---|
+| model | analysis | from file | step | our step of a copy of bytes | of a copy by libtorch | memory of a step | MACs left, % | Torch-Pruning's | what failed there |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|---|
 ";
 
 const TIMES: &str = "\
 In milliseconds and MiB; groups are ours / Torch-Pruning's.
 
-| model | groups | read | analysis | Torch-Pruning's | of it forward | scores | plan | apply | step | copy | Torch-Pruning's step | weights | kept | taken by our step | by Torch-Pruning's |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| model | groups | read | analysis | Torch-Pruning's | of it forward | scores | plan | apply | step | copy of bytes | by libtorch | Torch-Pruning's step | weights | kept | taken by our step | by Torch-Pruning's |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 ";
 
 /// Each target with what was reached.
@@ -137,7 +152,7 @@ fn targets(rows: &[Row]) -> String {
     let copies: Vec<_> = all(copy).collect();
     let within = copies.iter().filter(|(_, ratio)| *ratio <= COPY_TARGET).count();
     tell(
-        format!("step at most {COPY_TARGET} × a copy on every model"),
+        format!("step at most {COPY_TARGET} × a copy of bytes on every model"),
         format!("on {within} of {}; {}", copies.len(), spread(&copies)),
         within == copies.len(),
     );

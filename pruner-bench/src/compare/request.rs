@@ -70,6 +70,8 @@ pub(super) struct OwnStep {
     pub(super) apply_ms: f64,
     /// All weights read once, and as many bytes written as are kept.
     pub(super) copy_ms: f64,
+    /// The same by operators of libtorch.
+    pub(super) tensor_copy_ms: f64,
     /// The bytes of all weights.
     pub(super) bytes: u64,
     /// Those that are kept.

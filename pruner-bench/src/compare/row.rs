@@ -95,6 +95,9 @@ pub struct Own {
     pub apply_ms: Times,
     /// All weights read once, and those that are kept written once.
     pub copy_ms: Times,
+    /// The same by operators of libtorch, tensor by tensor.
+    #[serde(default)]
+    pub tensor_copy_ms: Times,
     /// The bytes of all weights.
     pub bytes: u64,
     /// Those that are kept.
