@@ -73,8 +73,11 @@ impl Weights {
 
     /// The tensor of `value`.
     pub fn get(&self, value: ValueId) -> Option<&Tensor> {
-        let data = |stored: &Stored| aten::data(&stored.variable).expect("only defined tensors are inserted");
-        self.tensors.get(&value).map(|stored| stored.data.get_or_init(|| data(stored)))
+        let stored = self.tensors.get(&value)?;
+        if stored.data.get().is_none() {
+            _ = stored.data.set(aten::data(&stored.variable).ok()?);
+        }
+        stored.data.get()
     }
 
     /// The tensor of a member.

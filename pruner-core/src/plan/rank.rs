@@ -175,7 +175,7 @@ impl<'a> State<'a> {
 fn ascending(scores: &[f64]) -> Vec<usize> {
     // Numbers sort faster than pairs with an order of their own, and short ones, which scores in single precision have, faster yet.
     let is_single = |score: &f64| f64::from(*score as f32).total_cmp(score).is_eq();
-    if scores.len() <= u32::MAX as usize && scores.iter().all(is_single) {
+    if u32::try_from(scores.len()).is_ok() && scores.iter().all(is_single) {
         let key = |(&score, at): (&f64, u64)| u64::from(rank_of_single(score as f32)) << 32 | at;
         let mut keys: Vec<u64> = scores.iter().zip(0..).map(key).collect();
         keys.sort_unstable();
