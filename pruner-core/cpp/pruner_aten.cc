@@ -982,7 +982,7 @@ char *pa_tensor_exchange(at::Tensor *tensor, at::Tensor *data, const at::Tensor 
       torch::autograd::impl::set_grad_accumulator(*tensor, {});
     if (grad != nullptr)
       tensor->mutable_grad() = *grad;
-    else if (has_grad)
+    else if (tensor->grad().defined())
       tensor->mutable_grad() = at::Tensor();
     *data = std::move(before);
     *grad_before = kept_grad.release();

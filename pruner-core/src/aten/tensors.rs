@@ -321,6 +321,8 @@ mod tests {
         assert_eq!(tensor, Tensor::from_slice2(&[[0.0_f32, 3.0], [1.0, 4.0], [2.0, 5.0]]));
         let repeated = of_bytes(&six[..4], Dtype::F32, &[4], &[0]).expect("a tensor");
         assert_eq!(repeated, Tensor::zeros([4], (Kind::Float, Device::Cpu)));
+        let first = of_bytes(&six, Dtype::F32, &[2], &[1]).expect("a tensor");
+        assert_eq!(first.as_strided([6], [1], 0).size(), [6], "what is behind it is there");
         let number = of_bytes(&six[20..], Dtype::F32, &[], &[]).expect("a tensor");
         assert_eq!(number, Tensor::from(5.0_f32));
         for shape in [[0, 5], [5, 0]] {

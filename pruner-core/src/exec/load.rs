@@ -84,11 +84,7 @@ impl Pt2 {
 fn tensor(stored: &StoredTensor, bytes: &[u8], device: Device) -> Result<Tensor, AtenError> {
     let size = stored.meta.dtype.bytes();
     let start = (stored.offset as usize).saturating_mul(size).min(bytes.len());
-    let bytes = &bytes[start..];
-    // As far as it reaches; of a storage that tensors share each has its own part.
-    let reach = |(size, stride): (&i64, &i64)| (size - 1).max(0).saturating_mul(*stride);
-    let last = stored.meta.shape.iter().zip(&stored.strides).map(reach).fold(0_i64, i64::saturating_add);
-    let len = usize::try_from(last).unwrap_or(0).saturating_add(1).saturating_mul(size).min(bytes.len());
-    let tensor = of_bytes(&bytes[..len], stored.meta.dtype, &stored.meta.shape, &stored.strides)?;
+    // With all that is behind it, which an operation may look at.
+    let tensor = of_bytes(&bytes[start..], stored.meta.dtype, &stored.meta.shape, &stored.strides)?;
     tensor.f_to_device(device).map_err(|error| AtenError::new(error.to_string()))
 }

@@ -148,24 +148,30 @@ impl StoredTensor {
         self.offset == 0 && row_by_row && bytes as u64 == elements as u64 * self.meta.dtype.bytes() as u64
     }
 
-    /// The bytes with the elements of the tensor from `rows`, which has them row by row.
-    pub(super) fn scatter(&self, bytes: &[u8], rows: &[u8]) -> Vec<u8> {
+    /// The bytes with the elements of the tensor from `rows`, which has them row by row; `None` where elements that share memory, as those
+    /// of an expanded tensor do, are given different values.
+    pub(super) fn scatter(&self, bytes: &[u8], rows: &[u8]) -> Option<Vec<u8>> {
         self.scatter_left(bytes, &vec![None; self.meta.shape.len()], rows)
     }
 
-    /// The bytes with the elements of what is left of the tensor from `rows`, which has them row by row.
-    pub(super) fn scatter_left(&self, bytes: &[u8], positions: &[Option<Vec<u32>>], rows: &[u8]) -> Vec<u8> {
+    /// As [`scatter`](Self::scatter), of what is left of the tensor.
+    pub(super) fn scatter_left(&self, bytes: &[u8], positions: &[Option<Vec<u32>>], rows: &[u8]) -> Option<Vec<u8>> {
         let mut scattered = bytes.to_vec();
         let size = self.meta.dtype.bytes();
         let mut whole = vec![0_i64; self.meta.shape.len()];
-        self.cut(positions).each_index(|number, index| {
-            for ((whole, &at), stay) in whole.iter_mut().zip(index).zip(positions) {
-                *whole = stay.as_ref().map_or(at, |stay| i64::from(stay[at as usize]));
-            }
-            let at = self.place(&whole) as usize * size;
-            scattered[at..at + size].copy_from_slice(&rows[number * size..][..size]);
-        });
-        scattered
+        let mut each = |f: &mut dyn FnMut(&mut [u8], &[u8])| {
+            self.cut(positions).each_index(|number, index| {
+                for ((whole, &at), stay) in whole.iter_mut().zip(index).zip(positions) {
+                    *whole = stay.as_ref().map_or(at, |stay| i64::from(stay[at as usize]));
+                }
+                let at = self.place(&whole) as usize * size;
+                f(&mut scattered[at..at + size], &rows[number * size..][..size]);
+            });
+        };
+        each(&mut |element, given| element.copy_from_slice(given));
+        let mut are_given = true;
+        each(&mut |element, given| are_given &= element == given);
+        are_given.then_some(scattered)
     }
 
     /// Calls `f` with the number of every element, row by row, and its index.
@@ -292,7 +298,15 @@ mod tests {
         let bytes: Vec<u8> = (0..24).collect();
         let mut expected = bytes.clone();
         (expected[1], expected[5], expected[13], expected[17]) = (90, 91, 92, 93);
-        assert_eq!(whole.scatter_left(&bytes, &positions, &[90, 91, 92, 93]), expected);
+        assert_eq!(whole.scatter_left(&bytes, &positions, &[90, 91, 92, 93]), Some(expected));
+    }
+
+    #[test]
+    fn elements_that_share_memory_take_one_value_and_not_several() {
+        let expanded = tensor(&[3, 2], &[0, 1], 1);
+        assert_eq!(expanded.scatter(&[9, 0, 0, 9], &[7, 8, 7, 8, 7, 8]), Some(vec![9, 7, 8, 9]));
+        assert_eq!(expanded.scatter(&[9, 0, 0, 9], &[7, 8, 7, 8, 7, 6]), None);
+        assert_eq!(expanded.scatter_left(&[9, 0, 0, 9], &[Some(vec![1]), None], &[7, 6]), Some(vec![9, 7, 6, 9]));
     }
 
     #[test]

@@ -17,6 +17,10 @@ use crate::files::{persist, temporary};
 use crate::graph::{Dtype, Origin};
 use crate::ids::ValueId;
 
+/// What is wrong with a tensor of which one place of memory is given several values.
+const EXPANDED: &str =
+    "has elements that share memory in the archive and are given different values: export the model with a copy of it";
+
 impl Pt2 {
     /// Puts the tensors of a safetensors file in the place of the archive's parameters and buffers of these names, and returns
     /// how many they are. Each must have the shape and element type of the archive's; those that the file does not have stay.
@@ -52,7 +56,8 @@ impl Pt2 {
                 let start = tensor.data().as_ptr() as usize - map.bytes().as_ptr() as usize;
                 Replacement::Mapped(map.clone(), start..start + tensor.data().len())
             } else {
-                Replacement::Owned(stored.scatter(bytes, tensor.data()))
+                let scattered = stored.scatter(bytes, tensor.data());
+                Replacement::Owned(scattered.ok_or_else(|| wrong(format!("`{name}` {EXPANDED}")))?)
             };
             replacements.push((stored.entry.clone(), replacement));
         }
@@ -92,7 +97,9 @@ impl Pt2 {
         if before == rows {
             return Ok(false);
         }
-        let (entry, scattered) = (stored.entry.clone(), stored.scatter_left(bytes, &positions, rows));
+        let scattered = stored.scatter_left(bytes, &positions, rows);
+        let scattered = scattered.ok_or_else(|| Pt2Error::tensor(&name(), EXPANDED.to_owned()))?;
+        let entry = stored.entry.clone();
         self.archive.replace(entry, Replacement::Owned(scattered));
         Ok(true)
     }
