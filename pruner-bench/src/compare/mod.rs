@@ -3,6 +3,7 @@
 //!
 //! Each side is a process of its own, which answers requests; they are asked by turns, so that what else the machine does slows both.
 
+mod copy;
 mod measure;
 mod memory;
 mod options;
@@ -17,7 +18,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fs, io, thread};
 
 use pruner_core::deps::AnalysisError;
@@ -150,6 +151,11 @@ fn about(options: &Options) -> Result<About, CompareError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let debug_assertions = cfg!(debug_assertions);
     Ok(About { cpu: cpu(), cores, debug_assertions, threads: THREADS, limit_s: options.limit, versions })
+}
+
+/// The milliseconds since `start`.
+fn ms(start: Instant) -> f64 {
+    1e3 * start.elapsed().as_secs_f64()
 }
 
 /// The model of the CPU, where the system tells it.

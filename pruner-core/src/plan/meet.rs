@@ -165,7 +165,7 @@ impl Prunable<'_> {
     fn kept_after(&self, states: &[State<'_>]) -> Kept {
         let mut kept = self.kept.clone();
         for state in states.iter().filter(|state| state.taken > 0) {
-            kept.remove(self.analysis, state.group.id(), &state.coordinates(0, state.taken));
+            kept.remove(self.analysis, state.group.id(), &state.coordinates_cut());
         }
         kept
     }
